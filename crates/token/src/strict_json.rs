@@ -1,0 +1,103 @@
+//! JSON with unique members at every depth.
+//!
+//! RFC 8725 §2.3 and RFC 7515 §4 leave it to the parser what a repeated member means; two parsers that disagree are an
+//! attack. `serde_json` keeps the last one silently, so a first pass refuses them (and its depth limit of 128 holds).
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// Parses a UTF-8 JSON object into `T`, refusing repeated members, trailing text and deep nesting.
+pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
+    // Derived structs also read arrays, position by position: JOSE knows objects only.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(serde::de::Error::custom("not a JSON object"));
+    }
+    let mut scan = serde_json::Deserializer::from_slice(json);
+    UniqueMembers.deserialize(&mut scan)?;
+    scan.end()?;
+    serde_json::from_slice(json)
+}
+
+#[derive(Clone, Copy)]
+struct UniqueMembers;
+
+impl<'de> DeserializeSeed<'de> for UniqueMembers {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueMembers {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON with unique members")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if !seen.insert(name) {
+                return Err(serde::de::Error::custom("a member stands twice"));
+            }
+            members.next_value_seed(self)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use serde_json::Value;
+
+    #[test]
+    fn repeated_members_are_refused_at_every_depth() {
+        assert!(parse::<Value>(br#"{"a":1,"b":{"a":2},"c":[{"a":3},{"a":4}]}"#).is_ok());
+        for text in [r#"{"a":1,"a":1}"#, r#"{"b":{"a":1,"a":2}}"#, r#"{"b":[{"a":1,"\u0061":2}]}"#] {
+            assert!(parse::<Value>(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_and_trailing_text_are_refused() {
+        let deep = r#"{"a":"#.repeat(10_000) + "1" + &"}".repeat(10_000);
+        assert!(parse::<Value>(deep.as_bytes()).is_err());
+        assert!(parse::<Value>(b"{} {}").is_err());
+        assert!(parse::<Value>(b"[1]").is_err());
+        assert!(parse::<Value>(b"{\"a\":\"\xff\"}").is_err());
+    }
+}

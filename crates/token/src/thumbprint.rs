@@ -1,0 +1,29 @@
+use sha2::{Digest, Sha256};
+
+use crate::base64url;
+use crate::jwk::{PublicKey, RsaPublicKey};
+
+impl PublicKey {
+    /// The JWK SHA-256 thumbprint (RFC 7638 §3), base64url: 43 characters. Attesto uses it as `kid`.
+    pub fn thumbprint(&self) -> String {
+        let canonical = match self {
+            // RFC 7638 §3.2: the required members only, in lexicographic order, no white space.
+            Self::Rsa(RsaPublicKey { n, e }) => {
+                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, base64url::encode(e), base64url::encode(n))
+            }
+        };
+        base64url::encode(Sha256::digest(canonical))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::JwkSet;
+
+    #[test]
+    fn the_example_of_rfc_7638() {
+        let set = r#"{"keys":[{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}]}"#;
+        let set = JwkSet::parse(set.as_bytes()).unwrap();
+        assert_eq!(set.keys[0].key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    }
+}
