@@ -1,1 +1,41 @@
+//! What the authority knows and how it decides.
+//!
+//! Everything here is pure: no I/O, no async, no HTTP, no SQL, no clock and no randomness. The store reads and writes
+//! these types, the server signs and speaks; the rules stand here, each with a table of tests beside it.
 
+mod audit;
+mod authority;
+mod claims;
+mod client;
+mod gate;
+mod instant;
+mod key;
+mod password;
+mod policy;
+mod refusal;
+mod revocation;
+mod scope;
+mod secret;
+mod session;
+mod throttle;
+mod user;
+
+pub use audit::{Actor, AuditEvent, Event};
+pub use authority::{Authority, AuthorityId};
+pub use claims::{ClaimsRefused, CustomClaims};
+pub use client::{Client, ClientId, ClientKind};
+pub use gate::Watermark;
+pub use instant::Instant;
+pub use key::{KekId, KeyRecord, KeyState, Purpose};
+pub use password::{Password, PasswordHash, PasswordRefused};
+pub use policy::Policy;
+pub use refusal::Refusal;
+pub use revocation::{Ending, Reason, Revocation, RevocationKind, VERIFIER_MARGIN};
+pub use scope::{Scope, ScopeRefused};
+pub use secret::{Digest, Jti};
+pub use session::{
+    AccessGrant, Keep, Opening, Presented, Redemption, RefreshGrant, Repeat, Rotate, Rotation, Session,
+    SessionId, Standing,
+};
+pub use throttle::{Attempts, Blocked, ThrottleLimits};
+pub use user::{User, UserId, Username, UsernameRefused};

@@ -1,0 +1,136 @@
+use crate::client::ClientId;
+use crate::instant::Instant;
+use crate::revocation::Reason;
+use crate::session::SessionId;
+use crate::user::UserId;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The authority was set up.
+    Initialised,
+    /// A user signed in; a session began.
+    SignedIn,
+    /// A sign-in was refused.
+    SignInRefused,
+    /// A rotated refresh token was presented again within its grace, from elsewhere than the rotation.
+    RefreshRetried,
+    /// A session ended.
+    SessionRevoked,
+    /// All sessions of a user ended.
+    UserSessionsRevoked,
+    /// A user was added.
+    UserAdded,
+    /// A user was disabled, and all sessions with it.
+    UserDisabled,
+    /// A user was enabled.
+    UserEnabled,
+    /// A user was deleted, and all sessions with it.
+    UserDeleted,
+    /// A password was set by the operator, ending all sessions.
+    PasswordChanged,
+    /// A user's claims were set.
+    ClaimsChanged,
+    /// A client was added.
+    ClientAdded,
+    /// A client's settings were changed.
+    ClientChanged,
+    /// A client was disabled, and all sessions with it.
+    ClientDisabled,
+    /// A client was enabled.
+    ClientEnabled,
+    /// A signing key was made.
+    KeyGenerated,
+}
+
+impl Event {
+    /// The stored text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialised => "initialised",
+            Self::SignedIn => "signed_in",
+            Self::SignInRefused => "sign_in_refused",
+            Self::RefreshRetried => "refresh_retried",
+            Self::SessionRevoked => "session_revoked",
+            Self::UserSessionsRevoked => "user_sessions_revoked",
+            Self::UserAdded => "user_added",
+            Self::UserDisabled => "user_disabled",
+            Self::UserEnabled => "user_enabled",
+            Self::UserDeleted => "user_deleted",
+            Self::PasswordChanged => "password_changed",
+            Self::ClaimsChanged => "claims_changed",
+            Self::ClientAdded => "client_added",
+            Self::ClientChanged => "client_changed",
+            Self::ClientDisabled => "client_disabled",
+            Self::ClientEnabled => "client_enabled",
+            Self::KeyGenerated => "key_generated",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody at the command line, by the name of their account.
+    Operator(String),
+    /// A request over HTTP.
+    Request {
+        /// Where it came from.
+        address: String,
+        /// The request's identifier, as in the log.
+        request_id: String,
+    },
+    /// The server itself.
+    Server,
+}
+
+/// A row of the audit table, written in the transaction of what it records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub event: Event,
+    /// Who did it.
+    pub actor: Actor,
+    /// The user concerned.
+    pub user_id: Option<UserId>,
+    /// The client concerned.
+    pub client_id: Option<ClientId>,
+    /// The session concerned.
+    pub session_id: Option<SessionId>,
+    /// Why, in a word or the operator's sentence.
+    pub reason: Option<String>,
+}
+
+impl AuditEvent {
+    /// An event that concerns nobody yet; the builder methods say whom.
+    pub fn new(event: Event, actor: Actor, at: Instant) -> Self {
+        Self { at, event, actor, user_id: None, client_id: None, session_id: None, reason: None }
+    }
+
+    /// Concerning a user.
+    pub fn user(self, id: &UserId) -> Self {
+        Self { user_id: Some(id.clone()), ..self }
+    }
+
+    /// Concerning a client.
+    pub fn client(self, id: &ClientId) -> Self {
+        Self { client_id: Some(id.clone()), ..self }
+    }
+
+    /// Concerning a session.
+    pub fn session(self, id: &SessionId) -> Self {
+        Self { session_id: Some(id.clone()), ..self }
+    }
+
+    /// For a reason from the closed list.
+    pub fn because(self, reason: Reason) -> Self {
+        self.note(reason.as_str())
+    }
+
+    /// With a word of explanation.
+    pub fn note(self, text: &str) -> Self {
+        Self { reason: Some(text.to_owned()), ..self }
+    }
+}
