@@ -1,0 +1,125 @@
+use std::time::Duration;
+
+use attesto_token::{Algorithm, JwkSet};
+
+use crate::clock::{Clock, SystemClock};
+use crate::keys::{KeySet, NoUsableKey};
+use crate::policy::{Policy, TokenType};
+use crate::verifier::Verifier;
+
+const MAX_LEEWAY: Duration = Duration::from_secs(60);
+
+/// What a [`Verifier`] shall accept. Made by [`Verifier::builder`].
+#[must_use = "a builder verifies nothing"]
+pub struct VerifierBuilder {
+    issuer: String,
+    audiences: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    token_type: TokenType,
+    leeway: Duration,
+    required_scopes: Vec<String>,
+    clock: Box<dyn Clock>,
+}
+
+/// Why a verifier cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The issuer is empty.
+    #[error("an issuer is required")]
+    IssuerMissing,
+    /// No audience was given, or an empty one: a token for any other service would be accepted (RFC 9068 §4).
+    #[error("an audience is required")]
+    AudienceMissing,
+    /// The list of algorithms is empty.
+    #[error("an algorithm is required")]
+    AlgorithmMissing,
+    /// The leeway is longer than 60 seconds.
+    #[error("the leeway is longer than 60 seconds")]
+    LeewayTooLong,
+    /// See [`NoUsableKey`].
+    #[error(transparent)]
+    NoUsableKey(#[from] NoUsableKey),
+}
+
+impl VerifierBuilder {
+    pub(crate) fn new(issuer: String) -> Self {
+        Self {
+            issuer,
+            audiences: Vec::new(),
+            algorithms: vec![Algorithm::Rs256],
+            token_type: TokenType::default(),
+            leeway: Duration::from_secs(30),
+            required_scopes: Vec::new(),
+            clock: Box::new(SystemClock),
+        }
+    }
+
+    /// Accepts tokens for this audience. Required; if called repeatedly, any of them will do.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Accepts these algorithms instead of RS256 alone.
+    pub fn algorithms(mut self, algorithms: &[Algorithm]) -> Self {
+        self.algorithms = algorithms.to_vec();
+        self
+    }
+
+    /// Accepts this kind of token instead of access tokens.
+    pub fn token_type(mut self, token_type: TokenType) -> Self {
+        self.token_type = token_type;
+        self
+    }
+
+    /// How far the clocks may lie apart: 30 seconds unless told, at most 60.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Refuses every token that lacks one of these scopes, as
+    /// [`InsufficientScope`](crate::Error::InsufficientScope).
+    pub fn require_scopes(mut self, scopes: &[&str]) -> Self {
+        self.required_scopes = scopes.iter().copied().map(str::to_owned).collect();
+        self
+    }
+
+    /// Takes the time from this clock instead of the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Builds a verifier with the keys of this set. It never touches the network; new keys come in through
+    /// [`Verifier::replace_keys`].
+    pub fn build_offline(self, jwks: &JwkSet) -> Result<Verifier, BuildError> {
+        let policy = self.into_policy()?;
+        Ok(Verifier::new(policy, KeySet::new(jwks)?))
+    }
+
+    pub(crate) fn into_policy(self) -> Result<Policy, BuildError> {
+        if self.issuer.is_empty() {
+            return Err(BuildError::IssuerMissing);
+        }
+        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
+            return Err(BuildError::AudienceMissing);
+        }
+        if self.algorithms.is_empty() {
+            return Err(BuildError::AlgorithmMissing);
+        }
+        if self.leeway > MAX_LEEWAY {
+            return Err(BuildError::LeewayTooLong);
+        }
+        Ok(Policy {
+            issuer: self.issuer,
+            audiences: self.audiences,
+            algorithms: self.algorithms,
+            token_type: self.token_type,
+            leeway: self.leeway.as_secs().cast_signed(),
+            required_scopes: self.required_scopes,
+            clock: self.clock,
+        })
+    }
+}

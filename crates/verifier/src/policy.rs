@@ -1,0 +1,62 @@
+use attesto_token::{Algorithm, typ};
+
+use crate::clock::Clock;
+use crate::error::Error;
+
+/// The kind of token that is accepted: the `typ` of its header, compared without regard to case and with or without
+/// `application/` before it (RFC 7515 §4.1.9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenType {
+    /// An access token, `at+jwt` (RFC 9068 §2.1).
+    #[default]
+    AtJwt,
+    /// Another kind, and only that one.
+    Exactly(&'static str),
+}
+
+impl TokenType {
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::AtJwt => typ::ACCESS,
+            Self::Exactly(name) => name,
+        }
+    }
+}
+
+/// What a token has to be, fixed when the verifier is built.
+pub(crate) struct Policy {
+    pub(crate) issuer: String,
+    /// A token is for us if it names any of these.
+    pub(crate) audiences: Vec<String>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) token_type: TokenType,
+    /// In seconds.
+    pub(crate) leeway: i64,
+    pub(crate) required_scopes: Vec<String>,
+    pub(crate) clock: Box<dyn Clock>,
+}
+
+impl Policy {
+    /// RFC 8725 §3.1: the verifier has the list, the token only picks from it.
+    pub(crate) fn check_algorithm(&self, alg: &str) -> Result<Algorithm, Error> {
+        alg.parse().ok().filter(|alg| self.algorithms.contains(alg)).ok_or(Error::AlgNotAllowed)
+    }
+
+    /// RFC 8725 §3.11: an ID token, a refresh token or a logout token is no access token.
+    pub(crate) fn check_type(&self, typ: Option<&str>) -> Result<(), Error> {
+        let expected = without_application(self.token_type.media_type());
+        match typ {
+            Some(typ) if without_application(typ).eq_ignore_ascii_case(expected) => Ok(()),
+            _ => Err(Error::TypeMismatch),
+        }
+    }
+}
+
+fn without_application(media_type: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match media_type.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+        _ => media_type,
+    }
+}
