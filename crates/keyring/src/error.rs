@@ -1,0 +1,190 @@
+use std::io;
+use std::path::PathBuf;
+
+use attesto_core::KekId;
+
+/// Why the file of a key-encryption key cannot be used, or not be made. Never holds a byte of its content.
+#[derive(Debug, thiserror::Error)]
+pub enum KekError {
+    /// There is no such file.
+    #[error(
+        "{}: no key-encryption key here; put the file back from its copy (a new one opens no existing database)",
+        path.display()
+    )]
+    Absent {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("{}: the key-encryption key cannot be read ({reason}); let the user of this process read it", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: io::Error,
+    },
+    /// A folder, device or pipe.
+    #[error("{}: not a regular file; name the file of the key-encryption key itself", path.display())]
+    NotAFile {
+        /// What is no file.
+        path: PathBuf,
+    },
+    /// The group or others have access.
+    #[error(
+        "{}: the key-encryption key is open to other users (mode {mode:04o}); run chmod 600 on it, and replace the key if one of them may have read it",
+        path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Empty, cut off, or something else altogether.
+    #[error("{}: not a key-encryption key, or not all of it; put the file back from its copy", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is a file already, and it was left as it is.
+    #[error("{}: the file exists and is left untouched; choose another path for a new key-encryption key", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("{}: the key-encryption key cannot be written ({reason}); check the folder and its free space", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: io::Error,
+    },
+    /// No file was named.
+    #[error("no key-encryption key is configured; name the file of at least one")]
+    NoneConfigured,
+}
+
+/// Why the signing keys of a database cannot be used. What stands in a row may be an attacker's text, so it is quoted
+/// with escapes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// The table is empty.
+    #[error("there is no signing key; a first start makes one")]
+    NoKeys,
+    /// No key may sign.
+    #[error(
+        "none of the signing keys is active; restore the database from a backup, or promote a staged key"
+    )]
+    NoActiveKey,
+    /// Two keys would sign.
+    #[error("the signing keys {first:?} and {second:?} are both active; restore the database from a backup")]
+    TwoActiveKeys {
+        /// One of the two.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// None of the configured key-encryption keys has this id.
+    #[error(
+        "signing key {kid:?} needs the key-encryption key {:?}, which is not configured; add the file of that key to the list",
+        kek_id.0
+    )]
+    KekMissing {
+        /// The row.
+        kid: String,
+        /// The key-encryption key that it names.
+        kek_id: KekId,
+    },
+    /// The MAC does not fit the row.
+    #[error(
+        "the row of signing key {kid:?} was changed by somebody without the key-encryption key; find out by whom, and restore the row from a backup"
+    )]
+    RowAltered {
+        /// The row.
+        kid: String,
+    },
+    /// The row is genuine, and belongs elsewhere.
+    #[error(
+        "signing key {kid:?} was made for another database; remove the row, and restore this database's own keys"
+    )]
+    OtherAuthority {
+        /// The row.
+        kid: String,
+    },
+    /// A key of another purpose stands among the token keys.
+    #[error("signing key {kid:?} was not made for tokens; keys of two purposes are never mixed")]
+    OtherPurpose {
+        /// The row.
+        kid: String,
+    },
+    /// The row is genuine, and its sealed private half is not, or belongs to another row.
+    #[error("the sealed private half of signing key {kid:?} does not open; restore the row from a backup")]
+    SealBroken {
+        /// The row.
+        kid: String,
+    },
+    /// A key that has to sign, now or soon, has no private half.
+    #[error("signing key {kid:?} has no private half; restore the row from a backup")]
+    PrivateHalfMissing {
+        /// The row.
+        kid: String,
+    },
+    /// `kid`, algorithm, public half and private half are not those of one key.
+    #[error(
+        "the parts of signing key {kid:?} do not belong to one key that this version can use; restore the row from a backup, or run the version that made it"
+    )]
+    Inconsistent {
+        /// The row.
+        kid: String,
+    },
+    /// A new key is staged or active, nothing else.
+    #[error("a new signing key is either staged or active")]
+    NotAFirstState,
+    /// The cryptographic library made no key.
+    #[error("no RSA key could be generated; try again, and check the machine if it happens twice")]
+    NotGenerated,
+    /// Signing is not possible in this process.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+}
+
+/// Somebody else decided how this process signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "another crypto provider of jsonwebtoken is installed in this process; Attesto has to install its own first"
+)]
+pub struct ProviderError;
+
+/// Why there is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// The claims are no JSON.
+    #[error("the claims cannot be written as JSON")]
+    Claims,
+    /// The private-key operation failed.
+    #[error("the signature could not be made")]
+    Signature,
+}
+
+/// Why this process should not sign at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelfTestFailed {
+    /// No key, or none that fits.
+    #[error("self-test: no RSA key could be generated")]
+    Generate,
+    /// Somebody else decided how this process signs.
+    #[error("self-test: {0}")]
+    Provider(#[from] ProviderError),
+    /// A fresh key does not sign.
+    #[error("self-test: {0}")]
+    Sign(#[from] SignError),
+    /// A second implementation refuses what was signed.
+    #[error("self-test: a signature that was just made does not verify")]
+    Verify,
+}
+
+/// Sealed bytes that do not open: altered, or sealed for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the seal does not open")]
+pub struct SealBroken;

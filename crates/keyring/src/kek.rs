@@ -1,0 +1,168 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use attesto_core::KekId;
+use attesto_token::{base64url_decode, base64url_encode};
+use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+use ring::{digest, hkdf, hmac};
+use zeroize::Zeroizing;
+
+use crate::error::KekError;
+use crate::random::random;
+use crate::subkey::{pseudorandom_key, subkey};
+
+const LEN: usize = 32;
+
+/// What the one line of the file begins with, for people and for scanners that look for lost secrets.
+const PREFIX: &[u8] = b"attesto-kek-v1:";
+
+/// Longer than any file that [`KeyEncryptionKey::create`] writes.
+const MAX_FILE_BYTES: usize = 128;
+
+/// The key that seals private keys: 256 bits that never stand in the database. It has no `Debug`.
+///
+/// ```compile_fail,E0277
+/// println!("{:?}", attesto_keyring::KeyEncryptionKey::generate());
+/// ```
+pub struct KeyEncryptionKey(Zeroizing<[u8; LEN]>);
+
+impl KeyEncryptionKey {
+    /// Draws a new one.
+    pub fn generate() -> Self {
+        Self(Zeroizing::new(random()))
+    }
+
+    /// Reads one from its file, which nobody but its owner may have access to.
+    pub fn read(path: &Path) -> Result<Self, KekError> {
+        let unreadable = |reason: io::Error| match reason.kind() {
+            io::ErrorKind::NotFound => KekError::Absent { path: path.to_owned() },
+            _ => KekError::Unreadable { path: path.to_owned(), reason },
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        // Asked of the open file, so that nothing can be put in its place in between.
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(KekError::NotAFile { path: path.to_owned() });
+        }
+        let mode = permission_bits(&metadata);
+        if mode & 0o077 != 0 {
+            return Err(KekError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut content = Zeroizing::new(Vec::with_capacity(2 * MAX_FILE_BYTES));
+        file.take(MAX_FILE_BYTES as u64).read_to_end(&mut content).map_err(unreadable)?;
+        Self::parse(&content).ok_or_else(|| KekError::Malformed { path: path.to_owned() })
+    }
+
+    /// Draws a new one and writes it to a new file, for its owner only. It is on the disk when this returns.
+    pub fn create(path: &Path) -> Result<Self, KekError> {
+        let kek = Self::generate();
+        let unwritable = |reason: io::Error| match reason.kind() {
+            io::ErrorKind::AlreadyExists => KekError::Exists { path: path.to_owned() },
+            _ => KekError::Unwritable { path: path.to_owned(), reason },
+        };
+        let file = private_file().open(path).map_err(unwritable)?;
+        if let Err(reason) = kek.write(file).and_then(|()| sync_folder_of(path)) {
+            // Half a key would stand in the way of the next attempt. If it cannot be removed, that one says so.
+            let _ = fs::remove_file(path);
+            return Err(unwritable(reason));
+        }
+        Ok(kek)
+    }
+
+    /// Its name: the digest of something that is derived from it, and says nothing about it.
+    pub fn id(&self) -> KekId {
+        let mut output = Zeroizing::new([0; LEN]);
+        pseudorandom_key(self.0.as_slice())
+            .expand(&[b"kek-id"], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(output.as_mut_slice()))
+            .expect("32 bytes are within HKDF's limit");
+        let digest = digest::digest(&digest::SHA256, output.as_slice());
+        let first = digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes");
+        KekId(format!("{:016x}", u64::from_be_bytes(*first)))
+    }
+
+    /// Wraps the data keys of sealed private keys.
+    pub(crate) fn wrapping_key(&self) -> LessSafeKey {
+        LessSafeKey::new(subkey::<_, UnboundKey>(self.0.as_slice(), b"key-wrap", &AES_256_GCM))
+    }
+
+    /// Makes the MACs of key rows.
+    pub(crate) fn row_key(&self) -> hmac::Key {
+        subkey(self.0.as_slice(), b"key-row", hmac::HMAC_SHA256)
+    }
+
+    fn parse(content: &[u8]) -> Option<Self> {
+        let line = content.strip_suffix(b"\n").unwrap_or(content);
+        let bytes = Zeroizing::new(base64url_decode(line.strip_prefix(PREFIX)?)?);
+        Some(Self(Zeroizing::new(bytes.as_slice().try_into().ok()?)))
+    }
+
+    fn write(&self, mut file: File) -> io::Result<()> {
+        let text = Zeroizing::new(base64url_encode(self.0.as_slice()));
+        let line = Zeroizing::new([PREFIX, text.as_bytes(), b"\n"].concat());
+        file.write_all(&line)?;
+        file.sync_all()
+    }
+}
+
+/// The key-encryption keys of a server: the first seals, all of them open.
+pub struct KeyEncryptionKeys {
+    sealing: KeyEncryptionKey,
+    others: Vec<KeyEncryptionKey>,
+}
+
+impl KeyEncryptionKeys {
+    /// `first` seals; `others` only open what was sealed before.
+    pub fn new(first: KeyEncryptionKey, others: Vec<KeyEncryptionKey>) -> Self {
+        Self { sealing: first, others }
+    }
+
+    /// Reads all the files, in their order.
+    pub fn read(paths: &[PathBuf]) -> Result<Self, KekError> {
+        let (first, others) = paths.split_first().ok_or(KekError::NoneConfigured)?;
+        let sealing = KeyEncryptionKey::read(first)?;
+        let others = others.iter().map(|path| KeyEncryptionKey::read(path)).collect::<Result<_, _>>()?;
+        Ok(Self { sealing, others })
+    }
+
+    pub(crate) fn sealing(&self) -> &KeyEncryptionKey {
+        &self.sealing
+    }
+
+    pub(crate) fn find(&self, id: &KekId) -> Option<&KeyEncryptionKey> {
+        std::iter::once(&self.sealing).chain(&self.others).find(|kek| kek.id() == *id)
+    }
+}
+
+#[cfg(unix)]
+fn permission_bits(metadata: &fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+
+    metadata.permissions().mode() & 0o777
+}
+
+#[cfg(not(unix))]
+fn permission_bits(_: &fs::Metadata) -> u32 {
+    0
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// A new file survives a power cut only once its folder is on the disk too.
+#[cfg(unix)]
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder_of(_: &Path) -> io::Result<()> {
+    Ok(())
+}

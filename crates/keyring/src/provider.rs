@@ -1,0 +1,100 @@
+//! How `jsonwebtoken` signs in this process.
+//!
+//! Its own providers keep the private key in every `EncodingKey` and parse and check it anew for every token, which
+//! costs more than the signature. Ours keeps parsed keys here, and an `EncodingKey` carries only the number under
+//! which one is found.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, KeyUtils};
+use jsonwebtoken::errors::{Error, ErrorKind, new_error};
+use jsonwebtoken::signature::{self, Signer};
+use jsonwebtoken::{Algorithm, EncodingKey};
+
+use crate::error::ProviderError;
+
+/// A parsed private key that `jsonwebtoken` can sign with for as long as this lives.
+pub(crate) struct KeyHandle {
+    number: u64,
+    encoding_key: EncodingKey,
+}
+
+impl KeyHandle {
+    pub(crate) fn new(key: RsaKeyPair) -> Result<Self, ProviderError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        install()?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        KEYS.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::new(key));
+        Ok(Self { number, encoding_key: EncodingKey::from_rsa_der(&number.to_be_bytes()) })
+    }
+
+    pub(crate) fn encoding_key(&self) -> &EncodingKey {
+        &self.encoding_key
+    }
+}
+
+impl Drop for KeyHandle {
+    fn drop(&mut self) {
+        KEYS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
+}
+
+static KEYS: LazyLock<RwLock<HashMap<u64, Arc<RsaKeyPair>>>> = LazyLock::new(RwLock::default);
+
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| signer(*algorithm, key),
+    // Tokens are checked by attesto-verifier.
+    verifier_factory: |_, _| Err(unsupported()),
+    key_utils: KeyUtils {
+        rsa_pub_components_from_private_key: |_| Err(unsupported()),
+        rsa_pub_components_from_public_key: |_| Err(unsupported()),
+        ec_pub_components_from_private_key: |_, _| Err(unsupported()),
+        ed_pub_components_from_private_key: |_, _| Err(unsupported()),
+        compute_digest: |_, _| Err(unsupported()),
+    },
+};
+
+fn install() -> Result<(), ProviderError> {
+    // `install_default` succeeds once in a process, and does not say whose provider was first.
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+
+    let ours = *INSTALLED.get_or_init(|| PROVIDER.install_default().is_ok());
+    if ours { Ok(()) } else { Err(ProviderError) }
+}
+
+fn signer(algorithm: Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
+    if algorithm != Algorithm::RS256 {
+        return Err(unsupported());
+    }
+    let number = key.as_bytes().try_into().map_err(|_| new_error(ErrorKind::InvalidKeyFormat))?;
+    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    let key = keys.get(&u64::from_be_bytes(number)).ok_or_else(|| new_error(ErrorKind::InvalidKeyFormat))?;
+    Ok(Box::new(Rs256(Arc::clone(key))))
+}
+
+fn unsupported() -> Error {
+    new_error(ErrorKind::UnsupportedAlgorithm)
+}
+
+struct Rs256(Arc<RsaKeyPair>);
+
+impl Signer<Vec<u8>> for Rs256 {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+            .map_err(signature::Error::from_source)?;
+        Ok(signature)
+    }
+}
+
+impl JwtSigner for Rs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
+    }
+}

@@ -1,0 +1,50 @@
+use attesto_core::KeyRecord;
+use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+use zeroize::Zeroizing;
+
+use crate::aead;
+use crate::encoding::Encoding;
+use crate::error::SealBroken;
+use crate::kek::KeyEncryptionKey;
+use crate::random::random;
+
+const DATA_KEY_LEN: usize = 32;
+const WRAPPED_LEN: usize = DATA_KEY_LEN + aead::OVERHEAD;
+
+/// Seals the private half (PKCS#8) of the key of `record`: under a data key of its own, which is wrapped by the
+/// key-encryption key. A record that comes to be sealed anew never reuses a data key.
+pub(crate) fn seal(private_key: &[u8], record: &KeyRecord, kek: &KeyEncryptionKey) -> Vec<u8> {
+    let associated = associated_data(record);
+    let data_key = Zeroizing::new(random::<DATA_KEY_LEN>());
+    let mut sealed = aead::seal(&kek.wrapping_key(), associated.as_bytes(), data_key.as_slice());
+    sealed.extend(aead::seal(&aes_key(&data_key), associated.as_bytes(), private_key));
+    sealed
+}
+
+/// Opens the private half (PKCS#8) of the key of `record`.
+pub(crate) fn open(
+    sealed: &[u8],
+    record: &KeyRecord,
+    kek: &KeyEncryptionKey,
+) -> Result<Zeroizing<Vec<u8>>, SealBroken> {
+    let associated = associated_data(record);
+    let (wrapped, private_key) = sealed.split_first_chunk::<WRAPPED_LEN>().ok_or(SealBroken)?;
+    let data_key = aead::open(&kek.wrapping_key(), associated.as_bytes(), wrapped)?;
+    let data_key = data_key.as_slice().try_into().map_err(|_| SealBroken)?;
+    aead::open(&aes_key(data_key), associated.as_bytes(), private_key)
+}
+
+/// What never changes in a row while it keeps its key-encryption key: a sealed half opens in its own row and database
+/// only.
+fn associated_data(record: &KeyRecord) -> Encoding {
+    Encoding::new("attesto private key v1")
+        .text(&record.authority_id.0)
+        .text(&record.kid)
+        .text(&record.algorithm)
+        .text(record.purpose.as_str())
+        .text(&record.kek_id.0)
+}
+
+fn aes_key(bytes: &[u8; DATA_KEY_LEN]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("an AES-256 key has 32 bytes"))
+}
