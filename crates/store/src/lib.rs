@@ -1,1 +1,34 @@
+//! The only code that contains queries.
+//!
+//! [`Store::read`] and [`Store::write`] take closures, one transaction each; only [`Write`] has verbs that change
+//! something. A verb means one thing: `find_` may find nothing, `insert_` adds a row, `rotate_` and `keep_` change
+//! exactly one row or say that somebody else was first, `revoke_` ends something together with its feed record and
+//! its audit row, `list_` gives a page, `purge_` removes a batch of what has expired.
 
+mod audit;
+mod authority;
+mod client;
+mod connection;
+mod error;
+mod key;
+mod migration;
+mod revocation;
+mod row;
+mod schema;
+mod server_lock;
+mod session;
+mod store;
+mod throttle;
+mod url;
+mod user;
+
+pub use audit::RecordedEvent;
+pub use client::ClientSettings;
+pub use error::{OpenError, StoreError};
+pub use revocation::RecordedRevocation;
+pub use server_lock::ServerLock;
+pub use session::{Began, Kept, ListedSession, Rotated};
+pub use store::{Read, Store, Write};
+pub use throttle::ThrottleKeys;
+pub use url::{DatabaseUrl, UnsupportedUrl};
+pub use user::Added;

@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use attesto_core::{
+    AuditEvent, Client, ClientId, ClientKind, Ending, Instant, RevocationKind, Scope, Watermark,
+};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+
+use crate::error::StoreError;
+use crate::row::{RowOf, duration, instant, millis};
+use crate::schema::clients;
+use crate::store::{Read, Write};
+use crate::user::Added;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = clients)]
+pub(crate) struct ClientRow {
+    id: String,
+    secret_digest: Option<Vec<u8>>,
+    redirect_uris: String,
+    audience: String,
+    scope: String,
+    rotates: bool,
+    grace_interval: Option<i64>,
+    disabled_at: Option<i64>,
+    watermark_at: Option<i64>,
+    created_at: i64,
+}
+
+/// What of a client can be changed. Sessions keep the audience and scope that they began with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// The `aud` of access tokens.
+    pub audience: String,
+    /// The scope of access tokens.
+    pub scope: Scope,
+    /// Whether each refresh gives a new refresh token.
+    pub rotates: bool,
+    /// Its own grace interval.
+    pub grace_interval: Option<Duration>,
+}
+
+impl Read<'_> {
+    /// The client of that identifier.
+    pub fn find_client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        let row: Option<ClientRow> =
+            clients::table.find(&id.0).select(ClientRow::as_select()).first(self.connection).optional()?;
+        row.map(Client::try_from).transpose()
+    }
+
+    /// A page of clients by identifier, after the given one.
+    pub fn list_clients(&mut self, after: &str, limit: i64) -> Result<Vec<Client>, StoreError> {
+        let rows: Vec<ClientRow> = clients::table
+            .filter(clients::id.gt(after))
+            .order(clients::id.asc())
+            .limit(limit)
+            .select(ClientRow::as_select())
+            .load(self.connection)?;
+        rows.into_iter().map(Client::try_from).collect()
+    }
+}
+
+impl Write<'_> {
+    /// Adds a client, unless the identifier is taken.
+    pub fn insert_client(&mut self, client: &Client, event: &AuditEvent) -> Result<Added, StoreError> {
+        match diesel::insert_into(clients::table).values(ClientRow::from(client)).execute(self.connection) {
+            Ok(_) => {}
+            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => return Ok(Added::NameTaken),
+            Err(cause) => return Err(cause.into()),
+        }
+        self.record(event)?;
+        Ok(Added::Yes)
+    }
+
+    /// Changes a client's settings for what begins from now on; says whether the client exists.
+    pub fn set_client(
+        &mut self,
+        id: &ClientId,
+        settings: &ClientSettings,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let changed = diesel::update(clients::table.find(&id.0))
+            .set((
+                clients::audience.eq(&settings.audience),
+                clients::scope.eq(settings.scope.to_string()),
+                clients::rotates.eq(settings.rotates),
+                clients::grace_interval.eq(settings.grace_interval.map(millis)),
+            ))
+            .execute(self.connection)?;
+        if changed == 1 {
+            self.record(event)?;
+        }
+        Ok(changed == 1)
+    }
+
+    /// Disables a client and ends all its sessions; enabling later revives none.
+    pub fn disable_client(&mut self, id: &ClientId, event: &AuditEvent) -> Result<Ending, StoreError> {
+        let Some(client) = self.find_client(id)? else { return Ok(Ending::Unknown) };
+        if client.disabled_at.is_some() {
+            return Ok(Ending::AlreadyOver);
+        }
+        let watermark = client.watermark.raised(event.at);
+        diesel::update(clients::table.find(&id.0))
+            .set((
+                clients::disabled_at.eq(event.at.as_millis()),
+                clients::watermark_at.eq(watermark.0.map(Instant::as_millis)),
+            ))
+            .execute(self.connection)?;
+        self.record(event)?;
+        self.append_revocation(RevocationKind::Client, &id.0, watermark.0.unwrap_or(event.at), event.at)?;
+        Ok(Ending::Ended)
+    }
+
+    /// Lets a disabled client obtain tokens again; says whether there was one.
+    pub fn enable_client(&mut self, id: &ClientId, event: &AuditEvent) -> Result<bool, StoreError> {
+        let changed = diesel::update(clients::table.find(&id.0))
+            .filter(clients::disabled_at.is_not_null())
+            .set(clients::disabled_at.eq(None::<i64>))
+            .execute(self.connection)?;
+        if changed == 1 {
+            self.record(event)?;
+        }
+        Ok(changed == 1)
+    }
+}
+
+impl TryFrom<ClientRow> for Client {
+    type Error = StoreError;
+
+    fn try_from(row: ClientRow) -> Result<Self, StoreError> {
+        let of = RowOf { table: "clients", row: &row.id };
+        let kind = match row.secret_digest {
+            None => ClientKind::Public,
+            Some(digest) => ClientKind::Confidential(of.digest("secret_digest", &digest)?),
+        };
+        Ok(Self {
+            kind,
+            redirect_uris: of.need("redirect_uris", serde_json::from_str(&row.redirect_uris))?,
+            scope: of.need("scope", row.scope.parse())?,
+            id: ClientId(row.id),
+            audience: row.audience,
+            rotates: row.rotates,
+            grace_interval: row.grace_interval.map(duration),
+            disabled_at: instant(row.disabled_at),
+            watermark: Watermark(instant(row.watermark_at)),
+            created_at: Instant::from_millis(row.created_at),
+        })
+    }
+}
+
+impl From<&Client> for ClientRow {
+    fn from(client: &Client) -> Self {
+        let secret_digest = match client.kind {
+            ClientKind::Public => None,
+            ClientKind::Confidential(digest) => Some(digest.as_bytes().to_vec()),
+        };
+        Self {
+            id: client.id.0.clone(),
+            secret_digest,
+            redirect_uris: serde_json::Value::from(client.redirect_uris.clone()).to_string(),
+            audience: client.audience.clone(),
+            scope: client.scope.to_string(),
+            rotates: client.rotates,
+            grace_interval: client.grace_interval.map(millis),
+            disabled_at: client.disabled_at.map(Instant::as_millis),
+            watermark_at: client.watermark.0.map(Instant::as_millis),
+            created_at: client.created_at.as_millis(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+
+use crate::url::DatabaseUrl;
+
+/// A read or a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database's own error.
+    #[error("the database refused: {0}")]
+    Database(#[from] diesel::result::Error),
+    /// No connection became free in time, or none could be opened.
+    #[error("no database connection: {0}")]
+    Connection(String),
+    /// The queue of writes is full.
+    #[error("too many writes are waiting")]
+    Overloaded,
+    /// The thread that writes is gone, or the closure panicked.
+    #[error("the write was abandoned")]
+    Abandoned,
+    /// A row contradicts itself: it was not written by this program.
+    #[error("the row {row:?} of {table} has an impossible {column}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Its primary key.
+        row: String,
+    },
+    /// Migrations could not be read or run.
+    #[error("the schema could not be brought up to date: {0}")]
+    Migration(String),
+}
+
+/// A database could not be opened. One line each, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no file.
+    #[error("there is no database at {0}; `attesto init` makes one")]
+    Absent(DatabaseUrl),
+    /// There is one already.
+    #[error("there is a database at {0} already; it is left as it is")]
+    Exists(DatabaseUrl),
+    /// It cannot be created or opened.
+    #[error("cannot open {url}: {cause}")]
+    Unreachable {
+        /// Which database.
+        url: DatabaseUrl,
+        /// Why not.
+        cause: String,
+    },
+    /// A SQLite file without our tables, or no SQLite file at all.
+    #[error("{0} is not a database of Attesto")]
+    Foreign(DatabaseUrl),
+    /// A newer program has changed the schema.
+    #[error("{url} needs Attesto {needed} or newer, and this is {this}; nothing was changed")]
+    BinaryTooOld {
+        /// Which database.
+        url: DatabaseUrl,
+        /// What its schema states.
+        needed: String,
+        /// This program's version.
+        this: &'static str,
+    },
+    /// This program has migrations that the database has not.
+    #[error("the schema of {0} is older than this program; `attesto serve` brings it up to date")]
+    SchemaTooOld(DatabaseUrl),
+    /// Another server holds the lock.
+    #[error("another server is using this database ({} is locked)", .0.display())]
+    InUse(PathBuf),
+    /// A first query failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

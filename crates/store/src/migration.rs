@@ -1,0 +1,57 @@
+use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::error::{OpenError, StoreError};
+use crate::schema::schema_requirement;
+use crate::url::DatabaseUrl;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// The version of this program, as schemas state it.
+const THIS_BINARY: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs what is missing, in order.
+pub(crate) fn run(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    connection
+        .run_pending_migrations(MIGRATIONS)
+        .map_err(|cause| StoreError::Migration(cause.to_string()))?;
+    Ok(())
+}
+
+/// Whether something is missing.
+pub(crate) fn is_pending(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    connection.has_pending_migration(MIGRATIONS).map_err(|cause| StoreError::Migration(cause.to_string()))
+}
+
+/// Refuses a database that is not ours, or whose schema has left this program behind. Changes nothing.
+pub(crate) fn check_requirement(
+    connection: &mut SqliteConnection,
+    url: &DatabaseUrl,
+) -> Result<(), OpenError> {
+    let needed: String = schema_requirement::table
+        .select(schema_requirement::minimum_binary)
+        .first(connection)
+        .map_err(|_| OpenError::Foreign(url.clone()))?;
+    if version(&needed) > version(THIS_BINARY) {
+        return Err(OpenError::BinaryTooOld { url: url.clone(), needed, this: THIS_BINARY });
+    }
+    Ok(())
+}
+
+/// A version as numbers. Text that is no version is newer than everything: it was not written by this program.
+fn version(text: &str) -> Vec<u64> {
+    text.split('.').map(|part| part.parse().unwrap_or(u64::MAX)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(version("0.10.0") > version("0.9.9"));
+        assert!(version("1.0.0") > version("0.1.0"));
+        assert!(version("soon") > version("99.0.0"));
+        assert!(version("0.1.0") <= version("0.1.0"));
+    }
+}

@@ -1,0 +1,76 @@
+use attesto_core::{Instant, Revocation, RevocationKind};
+use diesel::prelude::*;
+
+use crate::error::StoreError;
+use crate::schema::{revocation_counter, revocations};
+use crate::store::{Read, Write};
+
+/// A record of the feed, as stored: ids in clear.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct RecordedRevocation {
+    /// Its place; without gaps.
+    pub seq: i64,
+    /// The number of its [`RevocationKind`].
+    pub kind: i32,
+    /// What is ended.
+    pub id: String,
+    /// In milliseconds since 1970.
+    pub not_before: i64,
+    /// In milliseconds since 1970.
+    pub expires_at: i64,
+}
+
+impl Read<'_> {
+    /// The records after `seq`, oldest first.
+    pub fn list_revocations(
+        &mut self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<RecordedRevocation>, StoreError> {
+        Ok(revocations::table
+            .filter(revocations::seq.gt(after))
+            .order(revocations::seq.asc())
+            .limit(limit)
+            .load(self.connection)?)
+    }
+}
+
+impl Write<'_> {
+    /// Appends a record of something that ends at `now`. The counter is taken inside the transaction, so that the
+    /// order of commits and the order of the sequence are the same and there are no gaps. Call it last: on a server
+    /// with several writers the counter is the lock that is held shortest.
+    pub(crate) fn append_revocation(
+        &mut self,
+        kind: RevocationKind,
+        id: &str,
+        not_before: Instant,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let record = Revocation::new(kind, id.to_owned(), not_before, &self.authority()?, now);
+        diesel::update(revocation_counter::table)
+            .set(revocation_counter::seq.eq(revocation_counter::seq + 1))
+            .execute(self.connection)?;
+        let seq: i64 = revocation_counter::table.select(revocation_counter::seq).first(self.connection)?;
+        diesel::insert_into(revocations::table)
+            .values((
+                revocations::seq.eq(seq),
+                revocations::kind.eq(record.kind as i32),
+                revocations::id.eq(record.id),
+                revocations::not_before.eq(record.not_before.as_millis()),
+                revocations::expires_at.eq(record.expires_at.as_millis()),
+            ))
+            .execute(self.connection)?;
+        Ok(())
+    }
+
+    /// Removes up to `batch` records that no living token can match; says how many.
+    pub fn purge_revocations(&mut self, now: Instant, batch: i64) -> Result<usize, StoreError> {
+        let expired = revocations::table
+            .filter(revocations::expires_at.le(now.as_millis()))
+            .select(revocations::seq)
+            .limit(batch)
+            .into_boxed();
+        Ok(diesel::delete(revocations::table.filter(revocations::seq.eq_any(expired)))
+            .execute(self.connection)?)
+    }
+}

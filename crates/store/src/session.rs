@@ -1,0 +1,302 @@
+use attesto_core::{
+    AuditEvent, Client, ClientId, CustomClaims, Ending, Instant, Keep, Reason, RevocationKind, Rotation,
+    Session, SessionId, Standing, User, UserId,
+};
+use diesel::prelude::*;
+
+use crate::client::ClientRow;
+use crate::error::StoreError;
+use crate::row::{RowOf, instant};
+use crate::schema::{clients, sessions, users};
+use crate::store::{Read, Write};
+use crate::user::UserRow;
+
+/// Whether a session began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Began {
+    /// It did.
+    Yes,
+    /// User, password or client are no longer what the decision saw; nothing changed.
+    Stale,
+}
+
+/// Whether a session moved to its next generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// It did.
+    Yes,
+    /// Somebody else was first, or the session has ended; nothing changed.
+    LostRace,
+}
+
+/// Whether the use of a refresh token that stays was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was.
+    Yes,
+    /// The session has moved on or ended; nothing changed.
+    LostRace,
+}
+
+/// A session as operators see it.
+#[derive(Clone, Debug)]
+pub struct ListedSession {
+    /// The session.
+    pub session: Session,
+    /// Its user's name, unless the user was deleted.
+    pub username: Option<String>,
+    /// Whether the gate would let it pass.
+    pub is_live: bool,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions)]
+struct SessionRow {
+    id: String,
+    user_id: String,
+    client_id: String,
+    scope: String,
+    audience: String,
+    auth_time: i64,
+    claims: String,
+    generation: i64,
+    jti_digest: Vec<u8>,
+    previous_jti_digest: Option<Vec<u8>>,
+    rotated_at: i64,
+    kid: String,
+    sealed_successor: Option<Vec<u8>>,
+    rotated_by: Vec<u8>,
+    created_at: i64,
+    last_used_at: i64,
+    idle_expires_at: i64,
+    absolute_expires_at: i64,
+    revoked_at: Option<i64>,
+}
+
+impl Read<'_> {
+    /// A session with its client and user, as they are in one instant.
+    pub fn find_standing(&mut self, id: &SessionId) -> Result<Option<Standing>, StoreError> {
+        let row: Option<StandingRow> = sessions::table
+            .inner_join(clients::table)
+            .left_join(users::table)
+            .filter(sessions::id.eq(&id.0))
+            .select((SessionRow::as_select(), ClientRow::as_select(), Option::<UserRow>::as_select()))
+            .first(self.connection)
+            .optional()?;
+        row.map(standing).transpose()
+    }
+
+    /// A page of sessions by identifier, after the given one; of one user or of all.
+    pub fn list_sessions(
+        &mut self,
+        user_id: Option<&UserId>,
+        after: &str,
+        limit: i64,
+        now: Instant,
+    ) -> Result<Vec<ListedSession>, StoreError> {
+        let mut query = sessions::table
+            .inner_join(clients::table)
+            .left_join(users::table)
+            .filter(sessions::id.gt(after))
+            .order(sessions::id.asc())
+            .limit(limit)
+            .select((SessionRow::as_select(), ClientRow::as_select(), Option::<UserRow>::as_select()))
+            .into_boxed();
+        if let Some(user_id) = user_id {
+            query = query.filter(sessions::user_id.eq(&user_id.0));
+        }
+        let rows: Vec<StandingRow> = query.load(self.connection)?;
+        rows.into_iter()
+            .map(|row| {
+                let standing = standing(row)?;
+                Ok(ListedSession {
+                    is_live: standing.gate(&standing.session.client_id, now).is_none(),
+                    username: standing.user.map(|user| user.username.to_string()),
+                    session: standing.session,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Write<'_> {
+    /// Begins a session, if user, password and client are still as the decision saw them.
+    pub fn insert_session(
+        &mut self,
+        session: &Session,
+        password_version: i64,
+        event: &AuditEvent,
+    ) -> Result<Began, StoreError> {
+        let user = self.find_user(&session.user_id)?;
+        let client = self.find_client(&session.client_id)?;
+        if !still_allowed(user.as_ref(), client.as_ref(), session, password_version) {
+            return Ok(Began::Stale);
+        }
+        diesel::insert_into(sessions::table).values(SessionRow::from(session)).execute(self.connection)?;
+        self.record(event)?;
+        Ok(Began::Yes)
+    }
+
+    /// Moves a session to its next generation. One row changes, or somebody else was first.
+    pub fn rotate_session(&mut self, next: &Rotation) -> Result<Rotated, StoreError> {
+        let changed = diesel::update(sessions::table)
+            .filter(sessions::id.eq(&next.sid.0))
+            .filter(sessions::generation.eq(next.from)) // the guard
+            .filter(sessions::revoked_at.is_null())
+            .set((
+                sessions::generation.eq(next.from + 1),
+                sessions::jti_digest.eq(next.jti_digest.as_bytes().as_slice()),
+                sessions::previous_jti_digest.eq(next.previous_jti_digest.as_bytes().as_slice()),
+                sessions::rotated_at.eq(next.rotated_at.as_millis()),
+                sessions::kid.eq(&next.kid),
+                sessions::sealed_successor.eq(&next.sealed_successor),
+                sessions::rotated_by.eq(next.rotated_by.as_bytes().as_slice()),
+                sessions::last_used_at.eq(next.rotated_at.as_millis()),
+                sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
+            ))
+            .execute(self.connection)?;
+        Ok(if changed == 1 { Rotated::Yes } else { Rotated::LostRace })
+    }
+
+    /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
+    /// if it had one, is over.
+    pub fn keep_session(&mut self, keep: &Keep) -> Result<Kept, StoreError> {
+        let changed = diesel::update(sessions::table)
+            .filter(sessions::id.eq(&keep.access.sid.0))
+            .filter(sessions::generation.eq(keep.generation)) // the guard
+            .filter(sessions::revoked_at.is_null())
+            .set((
+                sessions::previous_jti_digest.eq(None::<Vec<u8>>),
+                sessions::sealed_successor.eq(None::<Vec<u8>>),
+                sessions::last_used_at.eq(keep.access.issued_at.as_millis()),
+                sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
+            ))
+            .execute(self.connection)?;
+        Ok(if changed == 1 { Kept::Yes } else { Kept::LostRace })
+    }
+
+    /// Ends a session: row, feed record and audit row together.
+    pub fn revoke_session(
+        &mut self,
+        id: &SessionId,
+        reason: Reason,
+        event: &AuditEvent,
+    ) -> Result<Ending, StoreError> {
+        let ended: Option<(String, String)> = diesel::update(sessions::table)
+            .filter(sessions::id.eq(&id.0))
+            .filter(sessions::revoked_at.is_null()) // the guard
+            .set((
+                sessions::revoked_at.eq(event.at.as_millis()),
+                sessions::revocation_reason.eq(reason.as_str()),
+                sessions::sealed_successor.eq(None::<Vec<u8>>),
+            ))
+            .returning((sessions::user_id, sessions::client_id))
+            .get_result(self.connection)
+            .optional()?;
+        let Some((user_id, client_id)) = ended else { return self.why_not_ended(id) };
+        let event =
+            event.clone().session(id).user(&UserId(user_id)).client(&ClientId(client_id)).because(reason);
+        self.record(&event)?;
+        self.append_revocation(RevocationKind::Session, &id.0, event.at, event.at)?;
+        Ok(Ending::Ended)
+    }
+
+    /// Removes up to `batch` sessions that have expired; says how many.
+    pub fn purge_sessions(&mut self, now: Instant, batch: i64) -> Result<usize, StoreError> {
+        let expired = sessions::table
+            .filter(sessions::idle_expires_at.le(now.as_millis()))
+            .select(sessions::id)
+            .limit(batch)
+            .into_boxed();
+        Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(expired))).execute(self.connection)?)
+    }
+
+    fn why_not_ended(&mut self, id: &SessionId) -> Result<Ending, StoreError> {
+        let exists: bool =
+            diesel::select(diesel::dsl::exists(sessions::table.find(&id.0))).get_result(self.connection)?;
+        Ok(if exists { Ending::AlreadyOver } else { Ending::Unknown })
+    }
+}
+
+type StandingRow = (SessionRow, ClientRow, Option<UserRow>);
+
+fn standing((session, client, user): StandingRow) -> Result<Standing, StoreError> {
+    Ok(Standing {
+        session: session.try_into()?,
+        client: client.try_into()?,
+        user: user.map(User::try_from).transpose()?,
+    })
+}
+
+/// A password, a user or a client may change while a sign-in is being hashed.
+fn still_allowed(
+    user: Option<&User>,
+    client: Option<&Client>,
+    session: &Session,
+    password_version: i64,
+) -> bool {
+    let user_allows = user.is_some_and(|user| {
+        user.disabled_at.is_none()
+            && user.password_version == password_version
+            && !user.watermark.covers(session.created_at)
+    });
+    let client_allows = client
+        .is_some_and(|client| client.disabled_at.is_none() && !client.watermark.covers(session.created_at));
+    user_allows && client_allows
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        let of = RowOf { table: "sessions", row: &row.id };
+        let previous = row.previous_jti_digest.as_deref();
+        Ok(Self {
+            scope: of.need("scope", row.scope.parse())?,
+            claims: of.need("claims", CustomClaims::parse(&row.claims))?,
+            jti_digest: of.digest("jti_digest", &row.jti_digest)?,
+            previous_jti_digest: previous.map(|bytes| of.digest("previous_jti_digest", bytes)).transpose()?,
+            rotated_by: of.digest("rotated_by", &row.rotated_by)?,
+            id: SessionId(row.id),
+            user_id: UserId(row.user_id),
+            client_id: ClientId(row.client_id),
+            audience: row.audience,
+            auth_time: Instant::from_millis(row.auth_time),
+            generation: row.generation,
+            rotated_at: Instant::from_millis(row.rotated_at),
+            kid: row.kid,
+            sealed_successor: row.sealed_successor,
+            created_at: Instant::from_millis(row.created_at),
+            last_used_at: Instant::from_millis(row.last_used_at),
+            idle_expires_at: Instant::from_millis(row.idle_expires_at),
+            absolute_expires_at: Instant::from_millis(row.absolute_expires_at),
+            revoked_at: instant(row.revoked_at),
+        })
+    }
+}
+
+impl From<&Session> for SessionRow {
+    fn from(session: &Session) -> Self {
+        Self {
+            id: session.id.0.clone(),
+            user_id: session.user_id.0.clone(),
+            client_id: session.client_id.0.clone(),
+            scope: session.scope.to_string(),
+            audience: session.audience.clone(),
+            auth_time: session.auth_time.as_millis(),
+            claims: session.claims.to_json(),
+            generation: session.generation,
+            jti_digest: session.jti_digest.as_bytes().to_vec(),
+            previous_jti_digest: session.previous_jti_digest.map(|digest| digest.as_bytes().to_vec()),
+            rotated_at: session.rotated_at.as_millis(),
+            kid: session.kid.clone(),
+            sealed_successor: session.sealed_successor.clone(),
+            rotated_by: session.rotated_by.as_bytes().to_vec(),
+            created_at: session.created_at.as_millis(),
+            last_used_at: session.last_used_at.as_millis(),
+            idle_expires_at: session.idle_expires_at.as_millis(),
+            absolute_expires_at: session.absolute_expires_at.as_millis(),
+            revoked_at: session.revoked_at.map(Instant::as_millis),
+        }
+    }
+}

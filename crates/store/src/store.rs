@@ -1,0 +1,175 @@
+use std::fs::OpenOptions;
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::{Connection, SqliteConnection};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+
+use crate::connection::{self, Readers};
+use crate::error::{OpenError, StoreError};
+use crate::migration;
+use crate::url::DatabaseUrl;
+
+/// How many writes may wait for the one that runs; beyond that the answer is "overloaded" at once.
+const QUEUE: usize = 1024;
+
+/// The database. Cheap to clone; all clones share one writer thread and one pool of readers.
+#[derive(Clone)]
+pub struct Store {
+    url: Arc<DatabaseUrl>,
+    readers: Readers,
+    queue: SyncSender<Job>,
+}
+
+/// A transaction that reads one consistent state.
+pub struct Read<'a> {
+    pub(crate) connection: &'a mut SqliteConnection,
+}
+
+/// A transaction that writes: all of it or nothing.
+pub struct Write<'a>(Read<'a>);
+
+type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
+
+impl Store {
+    /// Makes a new database, readable by its owner only, with the present schema. Needs a tokio runtime from here on.
+    pub async fn create(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        create_file(url)?;
+        let store = Self::connect(url)?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens a database that exists and that this program can work on. Changes nothing; its schema may be older than
+    /// this program ([`Self::migrate`], [`Self::require_current`]).
+    pub fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        let mut connection = connection::writer(url)?;
+        migration::check_requirement(&mut connection, url)?;
+        Self::connect(url)
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.submit(migration::run).await
+    }
+
+    /// Refuses an older schema, for the commands that never change it.
+    pub async fn require_current(&self) -> Result<(), OpenError> {
+        if self.submit(migration::is_pending).await? {
+            return Err(OpenError::SchemaTooOld((*self.url).clone()));
+        }
+        Ok(())
+    }
+
+    /// Runs `queries` in one read transaction, off the async threads.
+    pub async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = self.readers.clone();
+        let reading = spawn_blocking(move || {
+            let mut connection = readers.get().map_err(|cause| StoreError::Connection(cause.to_string()))?;
+            connection.transaction(|connection| queries(&mut Read { connection }))
+        });
+        reading.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    /// Runs `changes` in one write transaction on the writer thread, durable when it returns. `changes` touches
+    /// nothing outside the database and may run twice.
+    pub async fn write<T, F>(&self, changes: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.submit(move |connection| {
+            connection.immediate_transaction(|connection| changes(&mut Write(Read { connection })))
+        })
+        .await
+    }
+
+    fn connect(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let writer = Writer { url: url.clone(), connection: connection::writer(url)? };
+        thread::Builder::new()
+            .name("attesto-writer".to_owned())
+            .spawn(move || writer.run(&jobs))
+            .map_err(|cause| connection::unreachable(url, &cause))?;
+        Ok(Self { url: Arc::new(url.clone()), readers: connection::readers(url)?, queue })
+    }
+
+    async fn submit<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody listens any more if the caller hung up; what was committed stays committed.
+            let _ = answer.send(job(connection));
+        });
+        self.queue.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Abandoned,
+        })?;
+        answered.await.map_err(|_| StoreError::Abandoned)?
+    }
+}
+
+struct Writer {
+    url: DatabaseUrl,
+    connection: SqliteConnection,
+}
+
+impl Writer {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            let panicked = catch_unwind(AssertUnwindSafe(|| job(&mut self.connection))).is_err();
+            // A full disk can roll the transaction back under diesel, which then trusts its connection no more.
+            if panicked || AnsiTransactionManager::is_broken_transaction_manager(&mut self.connection) {
+                self.reconnect();
+            }
+        }
+    }
+
+    /// On failure the old connection stays, its errors are answered, and the next job tries again.
+    fn reconnect(&mut self) {
+        match connection::writer(&self.url) {
+            Ok(connection) => self.connection = connection,
+            Err(cause) => tracing::error!(%cause, "the writer could not reconnect"),
+        }
+    }
+}
+
+impl<'a> Deref for Write<'a> {
+    type Target = Read<'a>;
+
+    fn deref(&self) -> &Read<'a> {
+        &self.0
+    }
+}
+
+impl DerefMut for Write<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+fn create_file(url: &DatabaseUrl) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(url.path()) {
+        Ok(_) => Ok(()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(OpenError::Exists(url.clone()))
+        }
+        Err(cause) => Err(connection::unreachable(url, &cause)),
+    }
+}

@@ -1,0 +1,127 @@
+use attesto_core::{Attempts, Blocked, Digest, Instant, ThrottleLimits, UserId};
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use crate::error::StoreError;
+use crate::row::instant;
+use crate::schema::throttles;
+use crate::store::{Read, Write};
+
+/// The two counters that one sign-in is counted by.
+#[derive(Clone, Debug)]
+pub struct ThrottleKeys {
+    who: String,
+    address: String,
+}
+
+impl ThrottleKeys {
+    /// For a user that exists: whatever spelling led to it, one counter.
+    pub fn of_user(id: &UserId, address: &str) -> Self {
+        Self { who: format!("user:{id}"), address: format!("address:{address}") }
+    }
+
+    /// For a name that nobody has. Only its digest is stored: people type passwords into the wrong field.
+    pub fn of_unknown(name: &str, address: &str) -> Self {
+        Self { who: format!("name:{}", Digest::of(name.as_bytes())), address: format!("address:{address}") }
+    }
+}
+
+impl Write<'_> {
+    /// Counts an attempt against both counters before its password is hashed, or against neither.
+    pub fn reserve_attempt(
+        &mut self,
+        keys: &ThrottleKeys,
+        limits: ThrottleLimits,
+        now: Instant,
+    ) -> Result<Result<(), Blocked>, StoreError> {
+        let who = self.attempts(&keys.who, now)?.reserve(limits.user_failures, now);
+        let address = self.attempts(&keys.address, now)?.reserve(limits.address_failures, now);
+        let (who, address) = match (who, address) {
+            (Ok(who), Ok(address)) => (who, address),
+            (Err(blocked), Ok(_)) | (Ok(_), Err(blocked)) => return Ok(Err(blocked)),
+            (Err(a), Err(b)) => return Ok(Err(Blocked { until: a.until.max(b.until) })),
+        };
+        self.put_attempts(&keys.who, who, now)?;
+        self.put_attempts(&keys.address, address, now)?;
+        Ok(Ok(()))
+    }
+
+    /// Takes back a reservation that came to nothing, because no password was compared.
+    pub fn refund_attempt(
+        &mut self,
+        keys: &ThrottleKeys,
+        limits: ThrottleLimits,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let who = self.attempts(&keys.who, now)?.refund(limits.user_failures);
+        self.put_attempts(&keys.who, who, now)?;
+        self.refund_address(keys, limits, now)
+    }
+
+    /// Forgets the user's failures after a success. The address keeps its other ones: whoever owns one account must
+    /// not be able to wipe out the guesses at others.
+    pub fn clear_attempts(
+        &mut self,
+        keys: &ThrottleKeys,
+        limits: ThrottleLimits,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        diesel::delete(throttles::table.find(&keys.who)).execute(self.connection)?;
+        self.refund_address(keys, limits, now)
+    }
+
+    /// Removes up to `batch` counters that are forgotten; says how many.
+    pub fn purge_throttles(&mut self, now: Instant, batch: i64) -> Result<usize, StoreError> {
+        let expired = throttles::table
+            .filter(throttles::expires_at.le(now.as_millis()))
+            .select(throttles::key)
+            .limit(batch)
+            .into_boxed();
+        Ok(diesel::delete(throttles::table.filter(throttles::key.eq_any(expired)))
+            .execute(self.connection)?)
+    }
+
+    fn refund_address(
+        &mut self,
+        keys: &ThrottleKeys,
+        limits: ThrottleLimits,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let address = self.attempts(&keys.address, now)?.refund(limits.address_failures);
+        self.put_attempts(&keys.address, address, now)
+    }
+
+    fn put_attempts(&mut self, key: &str, attempts: Attempts, now: Instant) -> Result<(), StoreError> {
+        diesel::insert_into(throttles::table)
+            .values((
+                throttles::key.eq(key),
+                throttles::failures.eq(i64::from(attempts.failures)),
+                throttles::blocked_until.eq(attempts.blocked_until.map(Instant::as_millis)),
+                throttles::expires_at.eq((now + Attempts::LIFETIME).as_millis()),
+            ))
+            .on_conflict(throttles::key)
+            .do_update()
+            .set((
+                throttles::failures.eq(excluded(throttles::failures)),
+                throttles::blocked_until.eq(excluded(throttles::blocked_until)),
+                throttles::expires_at.eq(excluded(throttles::expires_at)),
+            ))
+            .execute(self.connection)?;
+        Ok(())
+    }
+}
+
+impl Read<'_> {
+    fn attempts(&mut self, key: &str, now: Instant) -> Result<Attempts, StoreError> {
+        let row: Option<(i64, Option<i64>)> = throttles::table
+            .find(key)
+            .filter(throttles::expires_at.gt(now.as_millis()))
+            .select((throttles::failures, throttles::blocked_until))
+            .first(self.connection)
+            .optional()?;
+        Ok(row.map_or_else(Attempts::default, |(failures, blocked_until)| Attempts {
+            failures: u32::try_from(failures).unwrap_or(u32::MAX),
+            blocked_until: instant(blocked_until),
+        }))
+    }
+}
