@@ -1,1 +1,53 @@
-fn main() {}
+//! The commands of this repository: `cargo xtask test` is the one that decides whether a change is good.
+
+mod arrows;
+mod command;
+mod made_once;
+mod tally;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::Failure;
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", about = "The commands of this repository")]
+enum Xtask {
+    /// Run every check of the repository; the last line counts them
+    ///
+    /// Needs Rust, a C compiler, make, perl and python3 with venv; whatever else it uses, it installs under
+    /// target/tools the first time. A step that lacks something fails; it is never skipped unasked.
+    Test(test::Options),
+
+    /// Look for known vulnerabilities in the dependencies
+    ///
+    /// Downloads the advisory database, so it can fail although nothing changed here, and is no part of `test`.
+    Audit,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Xtask::parse() {
+        Xtask::Test(options) => test::run(&options),
+        Xtask::Audit => audit(),
+    };
+    match outcome {
+        Ok(exit_code) => exit_code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn audit() -> Result<ExitCode, Failure> {
+    command::run(
+        tools::cargo_deny_check(&Workspace::load()?)?.arg("advisories"),
+        "read the advisory above, or see whether the advisory database can be reached",
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

