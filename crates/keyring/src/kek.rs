@@ -92,7 +92,7 @@ impl KeyEncryptionKey {
         subkey(self.0.as_slice(), b"key-row", hmac::HMAC_SHA256)
     }
 
-    fn parse(content: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(content: &[u8]) -> Option<Self> {
         let line = content.strip_suffix(b"\n").unwrap_or(content);
         let bytes = Zeroizing::new(base64url_decode(line.strip_prefix(PREFIX)?)?);
         Some(Self(Zeroizing::new(bytes.as_slice().try_into().ok()?)))
@@ -165,4 +165,140 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder_of(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(folder: &tempfile::TempDir, content: &[u8], mode: u32) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = folder.path().join("kek");
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// What an operator reads: always one line that names the file.
+    fn refusal(path: &Path) -> KekError {
+        let error = KeyEncryptionKey::read(path).err().expect("the file is refused");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{}: ", path.display())) && text.lines().count() == 1, "{text}");
+        error
+    }
+
+    #[test]
+    fn what_was_created_is_read_back() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek");
+        let created = KeyEncryptionKey::create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(KeyEncryptionKey::read(&path).unwrap().id(), created.id());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("attesto-kek-v1:") && text.ends_with('\n') && text.lines().count() == 1);
+    }
+
+    #[test]
+    fn an_existing_file_is_left_untouched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, b"precious", 0o644);
+        assert!(matches!(KeyEncryptionKey::create(&path), Err(KekError::Exists { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("absent/kek");
+        assert!(matches!(KeyEncryptionKey::create(&path), Err(KekError::Unwritable { .. })));
+    }
+
+    #[test]
+    fn nobody_but_the_owner_may_have_access() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek");
+        KeyEncryptionKey::create(&path).unwrap();
+        let content = fs::read(&path).unwrap();
+        for mode in [0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o440, 0o777] {
+            let refused = refusal(&file(&folder, &content, mode));
+            assert!(
+                matches!(refused, KekError::Exposed { mode: shown, .. } if shown == mode),
+                "{mode:o}: {refused}"
+            );
+        }
+        for mode in [0o600, 0o400] {
+            assert!(KeyEncryptionKey::read(&file(&folder, &content, mode)).is_ok(), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_from_one_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(refusal(&folder.path().join("kek")), KekError::Absent { .. }));
+        assert!(matches!(refusal(folder.path()), KekError::NotAFile { .. }));
+        let path = file(&folder, b"", 0o600);
+        assert!(matches!(refusal(&path.join("below")), KekError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn other_content_is_refused_and_not_shown() {
+        const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+        let good = format!("attesto-kek-v1:{KEY}");
+        let folder = tempfile::tempdir().unwrap();
+        for content in [format!("{good}\n"), good.clone()] {
+            assert!(KeyEncryptionKey::read(&file(&folder, content.as_bytes(), 0o600)).is_ok(), "{content:?}");
+        }
+        for content in [
+            String::new(),
+            "\n".to_owned(),
+            "attesto-kek-v1:\n".to_owned(),
+            good[..good.len() - 1].to_owned(),
+            good[..good.len() - 4].to_owned(),
+            format!("{good}AAAA\n"),
+            format!("{good}=\n"),
+            format!("{good}\n\n"),
+            format!(" {good}\n"),
+            format!("{good}\n{good}\n"),
+            format!("attesto-kek-v2:{KEY}\n"),
+            format!("{KEY}\n"),
+            format!("{good}{}", "\n".repeat(1000)),
+            format!("-----BEGIN PRIVATE KEY-----\n{KEY}\n-----END PRIVATE KEY-----\n"),
+        ] {
+            let refused = refusal(&file(&folder, content.as_bytes(), 0o600));
+            assert!(matches!(refused, KekError::Malformed { .. }), "{content:?}: {refused}");
+            assert!(!format!("{refused} {refused:?}").contains(&KEY[..8]), "{refused:?}");
+        }
+        assert!(matches!(refusal(&file(&folder, b"\xff\xfe", 0o600)), KekError::Malformed { .. }));
+    }
+
+    #[test]
+    fn the_first_of_a_list_seals_and_all_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().join("new"), folder.path().join("old")];
+        let ids = paths.each_ref().map(|path| KeyEncryptionKey::create(path).unwrap().id());
+        let keks = KeyEncryptionKeys::read(&paths).unwrap();
+        assert_eq!(keks.sealing().id(), ids[0]);
+        assert!(ids.iter().all(|id| keks.find(id).is_some_and(|kek| kek.id() == *id)));
+        assert!(keks.find(&KeyEncryptionKey::generate().id()).is_none());
+    }
+
+    #[test]
+    fn a_list_has_to_be_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, absent) = (folder.path().join("kek"), folder.path().join("absent"));
+        KeyEncryptionKey::create(&path).unwrap();
+        assert!(matches!(KeyEncryptionKeys::read(&[]), Err(KekError::NoneConfigured)));
+        for paths in [[path.clone(), absent.clone()], [absent, path]] {
+            assert!(matches!(KeyEncryptionKeys::read(&paths), Err(KekError::Absent { .. })));
+        }
+    }
+
+    #[test]
+    fn its_name_is_the_same_forever() {
+        // Computed by another implementation.
+        assert_eq!(crate::fixture::older_kek().id().0, "6848f72e27111951");
+    }
 }

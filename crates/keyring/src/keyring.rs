@@ -142,3 +142,205 @@ fn private_of(
     }
     Ok(Some(key))
 }
+
+#[cfg(test)]
+mod tests {
+    use attesto_core::KekId;
+
+    use super::*;
+    use crate::fixture::{ACTIVE, KEKS, NOW, STAGED, altered, authority, older_kek, rewritten};
+    use crate::generate;
+
+    fn open(records: &[KeyRecord]) -> Result<Keyring, KeyringError> {
+        Keyring::open(records, &KEKS, &authority())
+    }
+
+    fn refusal(records: &[KeyRecord]) -> KeyringError {
+        let error = open(records).err().expect("the keys are refused");
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        error
+    }
+
+    fn in_state(state: KeyState) -> KeyRecord {
+        rewritten(&STAGED, |row| row.state = state)
+    }
+
+    fn kids(set: &JwkSet) -> Vec<&str> {
+        set.keys.iter().map(|key| key.kid.as_str()).collect()
+    }
+
+    #[test]
+    fn each_state_says_who_signs_and_who_is_believed() {
+        for (state, signs, is_published, is_accepted) in [
+            (KeyState::Staged, false, true, false),
+            (KeyState::Retiring, true, true, true),
+            (KeyState::Retired, false, false, true),
+            (KeyState::Destroyed, false, false, false),
+            (KeyState::Compromised, false, false, false),
+        ] {
+            let keyring = open(&[ACTIVE.clone(), in_state(state)]).unwrap();
+            assert_eq!(keyring.active().kid(), ACTIVE.kid);
+            assert!(keyring.signer(&ACTIVE.kid).is_some_and(|signer| Arc::ptr_eq(signer, keyring.active())));
+            assert_eq!(keyring.signer(&STAGED.kid).map(|signer| signer.kid()), signs.then_some(&*STAGED.kid));
+            for (set, contains) in [(keyring.published(), is_published), (keyring.verifying(), is_accepted)] {
+                assert!(kids(&set).contains(&ACTIVE.kid.as_str()));
+                assert_eq!(kids(&set).contains(&STAGED.kid.as_str()), contains, "{state:?}");
+                assert_eq!(set.keys.len(), 1 + usize::from(contains));
+            }
+            assert!(keyring.signer("another").is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_published_is_public_and_in_the_same_order_whatever_the_rows_order() {
+        let older = rewritten(&STAGED, |row| row.created_at = Instant::from_millis(NOW.as_millis() - 1));
+        let publish = |rows: &[KeyRecord]| serde_json::to_string(&open(rows).unwrap().published()).unwrap();
+        let json = publish(&[ACTIVE.clone(), older.clone()]);
+        assert_eq!(json, publish(&[older, ACTIVE.clone()]));
+        assert_eq!(json, format!(r#"{{"keys":[{},{}]}}"#, STAGED.public_jwk, ACTIVE.public_jwk));
+        assert_eq!(
+            publish(&[ACTIVE.clone(), STAGED.clone()]),
+            publish(&[STAGED.clone(), ACTIVE.clone()]),
+            "of the same instant"
+        );
+        let set: serde_json::Value = serde_json::from_str(&json).unwrap();
+        for key in set["keys"].as_array().unwrap() {
+            let mut members: Vec<_> = key.as_object().unwrap().keys().collect();
+            members.sort();
+            assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
+        }
+    }
+
+    #[test]
+    fn there_is_exactly_one_active_key() {
+        assert_eq!(refusal(&[]), KeyringError::NoKeys);
+        assert_eq!(refusal(std::slice::from_ref(&STAGED)), KeyringError::NoActiveKey);
+        let twins = refusal(&[ACTIVE.clone(), in_state(KeyState::Active)]);
+        assert!(matches!(twins, KeyringError::TwoActiveKeys { first, second } if first != second));
+    }
+
+    #[test]
+    fn every_field_of_a_row_is_under_its_mac() {
+        type Change = fn(&mut KeyRecord);
+        let changes: [(&str, Change); 24] = [
+            ("kid", |row| row.kid = STAGED.kid.clone()),
+            ("algorithm", |row| row.algorithm = "ES256".to_owned()),
+            ("purpose", |row| row.purpose = Purpose::Feed),
+            ("state", |row| row.state = KeyState::Active),
+            ("state, backwards", |row| row.state = KeyState::Staged),
+            ("public_jwk", |row| row.public_jwk = STAGED.public_jwk.clone()),
+            ("public_jwk, white space", |row| row.public_jwk.push(' ')),
+            ("kek_id", |row| row.kek_id = older_kek().id()),
+            ("authority_id", |row| row.authority_id = AuthorityId("another".to_owned())),
+            ("created_at", |row| row.created_at = Instant::from_millis(1)),
+            ("published_at", |row| row.published_at = Some(Instant::from_millis(1))),
+            ("no published_at", |row| row.published_at = None),
+            ("active_at", |row| row.active_at = Some(Instant::from_millis(1))),
+            ("no active_at", |row| row.active_at = None),
+            ("demoted_at", |row| row.demoted_at = Some(Instant::from_millis(1))),
+            ("no demoted_at", |row| row.demoted_at = None),
+            ("demoted_at for retired_at", |row| row.retired_at = row.demoted_at.take()),
+            ("retired_at", |row| row.retired_at = Some(NOW)),
+            ("destroyed_at", |row| row.destroyed_at = Some(NOW)),
+            ("compromised_at", |row| row.compromised_at = Some(NOW)),
+            ("mac", |row| row.mac[0] ^= 1),
+            ("mac, cut", |row| row.mac.truncate(16)),
+            ("no mac", |row| row.mac.clear()),
+            ("another row's mac", |row| row.mac = STAGED.mac.clone()),
+        ];
+        let row = rewritten(&ACTIVE, |row| {
+            row.state = KeyState::Retiring;
+            row.demoted_at = Some(NOW);
+        });
+        let active = rewritten(&STAGED, |row| row.state = KeyState::Active);
+        assert!(open(&[active.clone(), row.clone()]).is_ok());
+        for (field, change) in changes {
+            let altered = altered(&row, change);
+            let kid = altered.kid.clone();
+            assert_eq!(refusal(&[active.clone(), altered]), KeyringError::RowAltered { kid }, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_half_opens_in_its_own_row_only() {
+        let swap = |row: &KeyRecord, other: &KeyRecord| {
+            altered(row, |row| row.sealed_private_key = other.sealed_private_key.clone())
+        };
+        let broken = |row: &KeyRecord| KeyringError::SealBroken { kid: row.kid.clone() };
+        assert_eq!(refusal(&[swap(&ACTIVE, &STAGED), STAGED.clone()]), broken(&ACTIVE));
+        for state in [KeyState::Staged, KeyState::Retired, KeyState::Compromised] {
+            // Even if that key would not sign.
+            assert_eq!(refusal(&[ACTIVE.clone(), swap(&in_state(state), &ACTIVE)]), broken(&STAGED));
+        }
+    }
+
+    #[test]
+    fn a_key_that_signs_now_or_soon_has_a_private_half() {
+        for state in [KeyState::Staged, KeyState::Retiring] {
+            let row = altered(&in_state(state), |row| row.sealed_private_key = None);
+            let missing = KeyringError::PrivateHalfMissing { kid: row.kid.clone() };
+            assert_eq!(refusal(&[ACTIVE.clone(), row]), missing);
+        }
+        let erased = altered(&in_state(KeyState::Destroyed), |row| row.sealed_private_key = None);
+        assert!(open(&[ACTIVE.clone(), erased]).is_ok());
+    }
+
+    #[test]
+    fn rows_need_their_own_kek_and_any_of_the_list_will_do() {
+        let keks = KeyEncryptionKeys::new(older_kek(), Vec::new());
+        let row = generate(&keks, &authority(), Purpose::Token, KeyState::Active, NOW).unwrap();
+        assert!(open(std::slice::from_ref(&row)).is_ok(), "the second of the list");
+
+        let strangers = KeyEncryptionKeys::new(KeyEncryptionKey::generate(), Vec::new());
+        let error = Keyring::open(std::slice::from_ref(&row), &strangers, &authority()).err().unwrap();
+        assert_eq!(error, KeyringError::KekMissing { kid: row.kid.clone(), kek_id: older_kek().id() });
+        assert!(error.to_string().contains(&row.kid) && error.to_string().contains(&older_kek().id().0));
+    }
+
+    #[test]
+    fn keys_of_another_database_or_purpose_are_refused() {
+        let kid = || ACTIVE.kid.clone();
+        let elsewhere =
+            Keyring::open(std::slice::from_ref(&ACTIVE), &KEKS, &AuthorityId("another".to_owned()));
+        assert_eq!(elsewhere.err(), Some(KeyringError::OtherAuthority { kid: kid() }));
+        let feed = rewritten(&ACTIVE, |row| row.purpose = Purpose::Feed);
+        assert_eq!(refusal(&[feed]), KeyringError::OtherPurpose { kid: kid() });
+    }
+
+    #[test]
+    fn the_parts_of_a_row_belong_to_one_key() {
+        let kek = KEKS.sealing();
+        let strangers_half = seal::open(STAGED.sealed_private_key.as_ref().unwrap(), &STAGED, kek).unwrap();
+        let resealed =
+            |half: &[u8]| rewritten(&ACTIVE, |row| row.sealed_private_key = Some(seal::seal(half, row, kek)));
+        let with_jwk = |json: String| rewritten(&ACTIVE, |row| row.public_jwk = json);
+        let rows = [
+            resealed(&strangers_half),
+            resealed(b"no key"),
+            rewritten(&ACTIVE, |row| row.algorithm = "ES256".to_owned()),
+            rewritten(&ACTIVE, |row| row.kid = STAGED.kid.clone()),
+            with_jwk(STAGED.public_jwk.clone()),
+            with_jwk(ACTIVE.public_jwk.replace(&ACTIVE.kid, &STAGED.kid)),
+            with_jwk(format!("{},{}", ACTIVE.public_jwk, STAGED.public_jwk)),
+            with_jwk(format!("{},{{}}", ACTIVE.public_jwk)),
+            with_jwk(String::new()),
+        ];
+        for row in rows {
+            let inconsistent = KeyringError::Inconsistent { kid: row.kid.clone() };
+            assert_eq!(refusal(&[row]), inconsistent);
+        }
+        let renamed = rewritten(&ACTIVE, |row| {
+            row.kid = "renamed".to_owned();
+            row.public_jwk = row.public_jwk.replace(&ACTIVE.kid, "renamed");
+        });
+        assert_eq!(refusal(&[renamed]), KeyringError::Inconsistent { kid: "renamed".to_owned() });
+    }
+
+    #[test]
+    fn a_row_cannot_write_lines_into_the_log() {
+        let row = altered(&ACTIVE, |row| row.kid = "a\nforged line".to_owned());
+        assert!(matches!(refusal(&[row]), KeyringError::RowAltered { .. }));
+        let row = altered(&ACTIVE, |row| row.kek_id = KekId("a\nforged line".to_owned()));
+        assert!(matches!(refusal(&[row]), KeyringError::KekMissing { .. }));
+    }
+}

@@ -7,6 +7,8 @@
 mod aead;
 mod encoding;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod generate;
 mod kek;
 mod keyring;

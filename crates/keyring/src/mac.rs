@@ -51,3 +51,18 @@ fn row(record: &KeyRecord) -> Encoding {
         .instant(*destroyed_at)
         .instant(*compromised_at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{is_genuine, mac};
+    use crate::fixture::{older_kek, row_of_format_1};
+    use crate::kek::KeyEncryptionKey;
+
+    #[test]
+    fn rows_of_format_1_stay_genuine() {
+        let row = row_of_format_1();
+        assert_eq!(mac(&row, &older_kek()), row.mac);
+        assert!(is_genuine(&row, &older_kek()));
+        assert!(!is_genuine(&row, &KeyEncryptionKey::generate()));
+    }
+}

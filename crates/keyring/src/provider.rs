@@ -98,3 +98,73 @@ impl JwtSigner for Rs256 {
         Algorithm::RS256
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rsa::KeySize;
+    use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+    use jsonwebtoken::{DecodingKey, Header, crypto, encode};
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixture::{ACTIVE, KEKS};
+    use crate::seal;
+
+    fn sign(algorithm: Algorithm, key: &EncodingKey) -> Result<String, ErrorKind> {
+        encode(&Header::new(algorithm), &json!({}), key).map_err(Error::into_kind)
+    }
+
+    fn handle() -> KeyHandle {
+        KeyHandle::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_forgotten_with_its_handle() {
+        let (forgotten, kept) = (handle(), handle());
+        let left_over = forgotten.encoding_key().clone();
+        assert!(sign(Algorithm::RS256, &left_over).is_ok());
+        let key = Arc::downgrade(&KEYS.read().unwrap()[&forgotten.number]);
+        drop(forgotten);
+        assert!(key.upgrade().is_none(), "the private key is still in memory");
+        assert!(matches!(sign(Algorithm::RS256, &left_over), Err(ErrorKind::InvalidKeyFormat)));
+        assert!(sign(Algorithm::RS256, kept.encoding_key()).is_ok());
+    }
+
+    #[test]
+    fn an_encoding_key_holds_a_number_and_no_key() {
+        assert_eq!(handle().encoding_key().as_bytes().len(), 8);
+    }
+
+    #[test]
+    fn what_is_no_handle_does_not_sign() {
+        install().unwrap();
+        let private =
+            seal::open(ACTIVE.sealed_private_key.as_ref().unwrap(), &ACTIVE, KEKS.sealing()).unwrap();
+        for bytes in [&private[..], b"", b"1234567", b"12345678", b"123456789"] {
+            let signed = sign(Algorithm::RS256, &EncodingKey::from_rsa_der(bytes));
+            assert!(matches!(signed, Err(ErrorKind::InvalidKeyFormat)), "{} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn everything_but_signing_with_rs256_is_refused_without_a_panic() {
+        let handle = handle();
+        for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384] {
+            let signed = sign(algorithm, handle.encoding_key());
+            assert!(matches!(signed, Err(ErrorKind::UnsupportedAlgorithm)), "{algorithm:?}");
+        }
+        let secret = (EncodingKey::from_secret(b"secret"), DecodingKey::from_secret(b"secret"));
+        assert!(sign(Algorithm::HS256, &secret.0).is_err());
+        assert!(crypto::verify("c2ln", b"message", &secret.1, Algorithm::HS256).is_err());
+        for key in [
+            handle.encoding_key().clone(),
+            EncodingKey::from_ec_der(b"der"),
+            EncodingKey::from_ed_der(b"der"),
+        ] {
+            assert!(Jwk::from_encoding_key(&key, Algorithm::RS256).is_err(), "{:?}", key.family());
+        }
+        let jwk = Jwk::from_encoding_key(&secret.0, Algorithm::HS256).unwrap();
+        assert!(jwk.thumbprint(ThumbprintHash::SHA256).is_err());
+        assert!((PROVIDER.key_utils.rsa_pub_components_from_public_key)(b"der").is_err());
+    }
+}

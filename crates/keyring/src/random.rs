@@ -9,7 +9,7 @@ pub fn random_id() -> String {
 
 /// 256 random bits in base64url: a client secret.
 pub fn random_secret() -> Zeroizing<String> {
-    Zeroizing::new(base64url_encode(*Zeroizing::new(random::<32>())))
+    Zeroizing::new(base64url_encode(Zeroizing::new(random::<32>()).as_slice()))
 }
 
 /// Random bytes from the operating system. A machine that has none to give cannot run an authority: better to stop

@@ -48,3 +48,58 @@ fn associated_data(record: &KeyRecord) -> Encoding {
 fn aes_key(bytes: &[u8; DATA_KEY_LEN]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("an AES-256 key has 32 bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use attesto_core::{AuthorityId, KekId, Purpose};
+
+    use super::{open, seal};
+    use crate::error::SealBroken;
+    use crate::fixture::{altered, older_kek, row_of_format_1};
+    use crate::kek::KeyEncryptionKey;
+
+    const PRIVATE: &[u8] = b"private";
+
+    #[test]
+    fn seals_of_format_1_still_open() {
+        let row = row_of_format_1();
+        assert_eq!(*open(row.sealed_private_key.as_ref().unwrap(), &row, &older_kek()).unwrap(), PRIVATE);
+    }
+
+    #[test]
+    fn a_seal_opens_in_its_own_row_under_its_own_kek_only() {
+        let (kek, row) = (older_kek(), row_of_format_1());
+        let sealed = seal(PRIVATE, &row, &kek);
+        assert_eq!(*open(&sealed, &row, &kek).unwrap(), PRIVATE);
+        let strangers = [
+            altered(&row, |row| row.authority_id = AuthorityId("another".to_owned())),
+            altered(&row, |row| row.kid = "another".to_owned()),
+            altered(&row, |row| row.algorithm = "ES256".to_owned()),
+            altered(&row, |row| row.purpose = Purpose::Feed),
+            altered(&row, |row| row.kek_id = KekId("another".to_owned())),
+        ];
+        for stranger in strangers {
+            assert_eq!(open(&sealed, &stranger, &kek), Err(SealBroken), "{stranger:?}");
+        }
+        assert_eq!(open(&sealed, &row, &KeyEncryptionKey::generate()), Err(SealBroken));
+    }
+
+    #[test]
+    fn no_byte_of_a_seal_can_be_changed_or_left_out() {
+        let (kek, row) = (older_kek(), row_of_format_1());
+        let sealed = seal(PRIVATE, &row, &kek);
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(open(&changed, &row, &kek), Err(SealBroken), "byte {at} changed");
+            assert_eq!(open(&sealed[..at], &row, &kek), Err(SealBroken), "cut at byte {at}");
+        }
+    }
+
+    #[test]
+    fn nothing_repeats_between_two_seals_of_the_same_key() {
+        let (kek, row) = (older_kek(), row_of_format_1());
+        let (one, other) = (seal(PRIVATE, &row, &kek), seal(PRIVATE, &row, &kek));
+        assert!(one.windows(8).all(|bytes| other.windows(8).all(|others| bytes != others)));
+    }
+}

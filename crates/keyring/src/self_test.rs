@@ -20,3 +20,11 @@ pub fn self_test() -> Result<(), SelfTestFailed> {
         .verify(jws.signing_input.as_bytes(), &signature)
         .map_err(|_| SelfTestFailed::Verify)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_sound_process_passes_as_often_as_it_is_asked() {
+        assert_eq!((super::self_test(), super::self_test()), (Ok(()), Ok(())));
+    }
+}

@@ -34,3 +34,71 @@ fn key(predecessor: &Jti, context: &Encoding) -> LessSafeKey {
 fn context(sid: &SessionId, generation: i64) -> Encoding {
     Encoding::new("attesto successor v1").text(&sid.0).number(generation)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::unhex;
+    use crate::random::random_id;
+
+    fn jti() -> Jti {
+        Jti::new(random_id())
+    }
+
+    #[test]
+    fn a_successor_opens_for_its_predecessor_session_and_generation_only() {
+        let (predecessor, successor) = (jti(), jti());
+        let (sid, other_sid) = (SessionId("a".to_owned()), SessionId("b".to_owned()));
+        let sealed = seal_successor(&predecessor, &sid, 2, &successor);
+        let opened = open_successor(&predecessor, &sid, 2, &sealed).unwrap();
+        assert_eq!(opened.expose(), successor.expose());
+        for (predecessor, sid, generation) in [
+            (&successor, &sid, 2),
+            (&jti(), &sid, 2),
+            (&predecessor, &other_sid, 2),
+            (&predecessor, &sid, 1),
+            (&predecessor, &sid, 3),
+        ] {
+            assert_eq!(open_successor(predecessor, sid, generation, &sealed).err(), Some(SealBroken));
+        }
+    }
+
+    #[test]
+    fn no_byte_of_it_can_be_changed_or_left_out() {
+        let (predecessor, sid) = (jti(), SessionId("a".to_owned()));
+        let sealed = seal_successor(&predecessor, &sid, 2, &jti());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(
+                open_successor(&predecessor, &sid, 2, &changed).err(),
+                Some(SealBroken),
+                "{at} changed"
+            );
+            assert_eq!(
+                open_successor(&predecessor, &sid, 2, &sealed[..at]).err(),
+                Some(SealBroken),
+                "{at} cut"
+            );
+        }
+    }
+
+    #[test]
+    fn a_database_does_not_show_that_two_successors_are_the_same() {
+        let (predecessor, sid, successor) = (jti(), SessionId("a".to_owned()), jti());
+        let seal = || seal_successor(&predecessor, &sid, 2, &successor);
+        assert_ne!(seal(), seal());
+    }
+
+    #[test]
+    fn seals_of_format_1_still_open() {
+        // Computed by another implementation.
+        let sealed = unhex(
+            "010101010101010101010101cb94c4c71e2fb1886498e2df8f4bdec3076ee5c2188a2a07d410882c80452092d7e26eb0937e76\
+             11d36de646d03bccd6",
+        );
+        let predecessor = Jti::new(format!("{:032x}", 1));
+        let opened = open_successor(&predecessor, &SessionId("a-sid".to_owned()), 7, &sealed).unwrap();
+        assert_eq!(opened.expose(), format!("{:032x}", 2));
+    }
+}
