@@ -3,7 +3,7 @@
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
 #[cfg(all(feature = "ring", any(test, not(feature = "aws-lc"))))]
-mod ring;
+pub(crate) mod ring;
 
 #[cfg(feature = "aws-lc")]
 pub(crate) use aws_lc::VerifyingKey;

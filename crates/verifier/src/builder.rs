@@ -3,6 +3,8 @@ use std::time::Duration;
 use attesto_token::{Algorithm, JwkSet};
 
 use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "reqwest")]
+use crate::fetch::Source;
 use crate::keys::{KeySet, NoUsableKey};
 use crate::policy::{Policy, TokenType};
 use crate::verifier::Verifier;
@@ -19,6 +21,8 @@ pub struct VerifierBuilder {
     leeway: Duration,
     required_scopes: Vec<String>,
     clock: Box<dyn Clock>,
+    #[cfg(feature = "reqwest")]
+    pub(crate) source: Source,
 }
 
 /// Why a verifier cannot be built.
@@ -40,6 +44,21 @@ pub enum BuildError {
     /// See [`NoUsableKey`].
     #[error(transparent)]
     NoUsableKey(#[from] NoUsableKey),
+    /// The address of the JWK Set is no `http` or `https` URL.
+    #[error("the address of the JWK Set is not a URL")]
+    JwksUrlInvalid,
+    /// The address of the JWK Set is neither `https` nor a loopback address.
+    #[error("the address of the JWK Set is not https")]
+    JwksUrlInsecure,
+    /// The refresh interval is shorter than a second or longer than a day.
+    #[error("the refresh interval is shorter than a second or longer than a day")]
+    RefreshInterval,
+    /// There is no tokio runtime here to fetch keys on.
+    #[error("there is no tokio runtime")]
+    NoRuntime,
+    /// The HTTP client does not start; without the certificates of the system, for example.
+    #[error("the HTTP client does not start: {0}")]
+    HttpClient(String),
 }
 
 impl VerifierBuilder {
@@ -52,6 +71,8 @@ impl VerifierBuilder {
             leeway: Duration::from_secs(30),
             required_scopes: Vec::new(),
             clock: Box::new(SystemClock),
+            #[cfg(feature = "reqwest")]
+            source: Source::default(),
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct KeySet {
     keys: Arc<[Key]>,
     /// `None` for keys that were handed over in process; those do not age. Monotonic, so that a clock that is set
     /// does not change it.
-    pub(crate) fetched_at: Option<Instant>,
+    fetched_at: Option<Instant>,
 }
 
 impl KeySet {
@@ -49,10 +49,26 @@ impl KeySet {
     }
 }
 
+#[cfg(feature = "reqwest")]
+impl KeySet {
+    /// The same keys, known to be the issuer's at this instant.
+    pub(crate) fn fetched(self, at: Instant) -> Self {
+        Self { fetched_at: Some(at), ..self }
+    }
+
+    pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
+        self.fetched_at.map(|at| now.saturating_duration_since(at))
+    }
+
+    pub(crate) fn kids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.keys.iter().map(|key| &key.kid)
+    }
+}
+
 /// One key with its one algorithm (RFC 8725 §3.1).
 pub(crate) struct Key {
     pub(crate) kid: Arc<str>,
-    pub(crate) algorithm: Algorithm,
+    algorithm: Algorithm,
     public: VerifyingKey,
 }
 
@@ -63,10 +79,63 @@ impl Key {
     }
 
     /// Verifies the signature, and only then decodes the payload that it covers (RFC 7515 §5.2).
-    pub(crate) fn verified_payload(&self, jws: &CompactJws<'_>) -> Result<Vec<u8>, Error> {
+    pub(crate) fn verified_payload(&self, jws: &CompactJws<'_>, alg: Algorithm) -> Result<Vec<u8>, Error> {
+        if alg != self.algorithm {
+            return Err(Error::AlgNotAllowed);
+        }
         if !self.public.verifies(jws.signing_input.as_bytes(), &jws.signature()?) {
             return Err(Error::SignatureInvalid);
         }
         Ok(jws.payload()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use attesto_token::{PublicKey, RsaPublicKey};
+
+    use super::*;
+
+    fn jwk(kid: &str) -> Jwk {
+        let key = PublicKey::Rsa(RsaPublicKey::new(vec![0xc1; 256], vec![1, 0, 1]).unwrap());
+        Jwk { kid: kid.to_owned(), algorithm: Algorithm::Rs256, key }
+    }
+
+    fn verdict(keys: &KeySet, kid: &str, now: Instant) -> Result<(), Error> {
+        keys.find(kid, now).map(drop)
+    }
+
+    #[test]
+    fn every_key_is_found_whatever_the_order() {
+        let keys = KeySet::new(&JwkSet::new(["b", "d", "a", "c"].map(jwk).into())).unwrap();
+        for kid in ["a", "b", "c", "d"] {
+            assert_eq!(&*keys.find(kid, Instant::now()).unwrap().kid, kid);
+        }
+        for kid in ["", "A", "aa", "e"] {
+            assert_eq!(verdict(&keys, kid, Instant::now()), Err(Error::KeyUnknown), "{kid}");
+        }
+    }
+
+    #[test]
+    fn twins_are_not_used() {
+        let keys = KeySet::new(&JwkSet::new(["a", "b", "a"].map(jwk).into())).unwrap();
+        assert_eq!(verdict(&keys, "a", Instant::now()), Err(Error::KeyUnknown));
+        assert_eq!(verdict(&keys, "b", Instant::now()), Ok(()));
+        assert_eq!(KeySet::new(&JwkSet::new(["a", "a"].map(jwk).into())).err(), Some(NoUsableKey));
+    }
+
+    #[cfg(feature = "reqwest")]
+    #[test]
+    fn fetched_keys_serve_for_a_day() {
+        let fetched_at = Instant::now();
+        let last = fetched_at + MAX_AGE.checked_sub(Duration::from_nanos(1)).unwrap();
+        let handed_over = KeySet::new(&JwkSet::new(vec![jwk("a")])).unwrap();
+        let fetched = handed_over.clone().fetched(fetched_at);
+        assert_eq!(verdict(&fetched, "a", last), Ok(()));
+        for kid in ["a", "b"] {
+            assert_eq!(verdict(&fetched, kid, fetched_at + MAX_AGE), Err(Error::KeysUnavailable));
+        }
+        assert_eq!(verdict(&handed_over, "a", fetched_at + 1_000 * MAX_AGE), Ok(()));
+        assert_eq!(verdict(&KeySet::default(), "a", fetched_at), Err(Error::KeysUnavailable));
     }
 }

@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::builder::{BuildError, VerifierBuilder};
 use crate::claims::StandardClaims;
 use crate::error::Error;
+#[cfg(feature = "reqwest")]
+use crate::fetch::Refresh;
 use crate::keys::{KeySet, NoUsableKey};
 use crate::policy::Policy;
 
@@ -18,7 +20,9 @@ pub struct Verifier(Arc<Inner>);
 
 struct Inner {
     policy: Policy,
-    keys: ArcSwap<KeySet>,
+    keys: Arc<ArcSwap<KeySet>>,
+    #[cfg(feature = "reqwest")]
+    refresh: Option<Refresh>,
 }
 
 /// A token that has passed every check. Only [`Verifier::verify`] makes one.
@@ -47,7 +51,17 @@ impl Verifier {
     }
 
     pub(crate) fn new(policy: Policy, keys: KeySet) -> Self {
-        Self(Arc::new(Inner { policy, keys: ArcSwap::from_pointee(keys) }))
+        Self(Arc::new(Inner {
+            policy,
+            keys: Arc::new(ArcSwap::from_pointee(keys)),
+            #[cfg(feature = "reqwest")]
+            refresh: None,
+        }))
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn refreshed(policy: Policy, keys: Arc<ArcSwap<KeySet>>, refresh: Refresh) -> Self {
+        Self(Arc::new(Inner { policy, keys, refresh: Some(refresh) }))
     }
 
     /// Checks a token, without the `Bearer` before it, and reads its claims into `C`.
@@ -55,7 +69,7 @@ impl Verifier {
     /// Never waits and never touches the network: one atomic load and one signature. An unknown key is
     /// [`Error::KeyUnknown`] at once.
     pub fn verify<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
-        let Inner { policy, keys } = &*self.0;
+        let policy = &self.0.policy;
 
         let jws = CompactJws::split(token)?;
         let header = jws.header()?;
@@ -63,12 +77,15 @@ impl Verifier {
         policy.check_type(header.typ.as_deref())?;
 
         let kid = header.kid.ok_or(Error::KeyUnknown)?;
-        let keys = keys.load();
-        let key = keys.find(&kid, Instant::now())?;
-        if key.algorithm != alg {
-            return Err(Error::AlgNotAllowed);
+        let keys = self.0.keys.load();
+        let key = keys.find(&kid, Instant::now());
+        // An unknown key may be a new one. A bad signature under a known key is no reason to ask.
+        #[cfg(feature = "reqwest")]
+        if let (Err(Error::KeyUnknown), Some(refresh)) = (&key, &self.0.refresh) {
+            refresh.unknown_kid();
         }
-        let payload = key.verified_payload(&jws)?;
+        let key = key?;
+        let payload = key.verified_payload(&jws, alg)?;
 
         let claims = parse_strict_json(&payload).map_err(|_| Error::Malformed)?;
         let std = StandardClaims::check(&claims, policy, policy.clock.unix_now())?;
@@ -81,6 +98,17 @@ impl Verifier {
     pub fn replace_keys(&self, jwks: &JwkSet) -> Result<(), NoUsableKey> {
         self.0.keys.store(Arc::new(KeySet::new(jwks)?));
         Ok(())
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl Verifier {
+    pub(crate) fn keys(&self) -> arc_swap::Guard<Arc<KeySet>> {
+        self.0.keys.load()
+    }
+
+    pub(crate) fn refresh(&self) -> Option<&Refresh> {
+        self.0.refresh.as_ref()
     }
 }
 

@@ -1,0 +1,13 @@
+//! What `attesto-verifier` accepts, what it refuses and why, and how it keeps its keys.
+
+mod answers;
+mod build;
+mod differential;
+#[cfg(feature = "reqwest")]
+mod fetch;
+mod hostile;
+#[cfg(feature = "reqwest")]
+mod issuer;
+mod keys;
+mod token;
+mod verdicts;

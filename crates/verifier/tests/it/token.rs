@@ -1,0 +1,113 @@
+//! Tokens of every kind, signed with keys that are made once per run.
+
+use std::sync::LazyLock;
+
+use attesto_token::{Algorithm, Jwk, JwkSet, PublicKey, RsaPublicKey, base64url_encode};
+use attesto_verifier::{Error, Verified, Verifier, VerifierBuilder};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use serde_json::{Value, json};
+
+pub(crate) const ISSUER: &str = "https://auth.example";
+pub(crate) const AUDIENCE: &str = "orders";
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+/// The issuer's key.
+pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+/// Another key, which the issuer does not have.
+pub(crate) static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+
+pub(crate) struct SigningKey {
+    key: RsaKeyPair,
+    pub(crate) jwk: Jwk,
+}
+
+impl SigningKey {
+    fn generate() -> Self {
+        let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        // RFC 8017 §A.1.1, with a modulus of 256 bytes and the exponent 65537.
+        let modulus = key.public_key().as_ref()[9..265].to_vec();
+        let public = PublicKey::Rsa(RsaPublicKey::new(modulus, vec![1, 0, 1]).unwrap());
+        let jwk = Jwk { kid: public.thumbprint(), algorithm: Algorithm::Rs256, key: public };
+        Self { key, jwk }
+    }
+
+    pub(crate) fn jwks(&self) -> JwkSet {
+        JwkSet::new(vec![self.jwk.clone()])
+    }
+
+    /// The PKCS#1 form of the public key: what a confused verifier would take for an HMAC secret.
+    pub(crate) fn public_der(&self) -> &[u8] {
+        self.key.public_key().as_ref()
+    }
+
+    pub(crate) fn modulus(&self) -> &[u8] {
+        &self.public_der()[9..265]
+    }
+
+    pub(crate) fn header(&self) -> Value {
+        json!({"typ": "at+jwt", "alg": "RS256", "kid": self.jwk.kid})
+    }
+
+    pub(crate) fn token(&self, claims: &Value) -> String {
+        self.sign(&self.header().to_string(), claims.to_string())
+    }
+
+    /// Signs any two texts.
+    pub(crate) fn sign(&self, header: &str, payload: impl AsRef<[u8]>) -> String {
+        self.sign_input(&format!("{}.{}", base64url_encode(header), base64url_encode(payload)))
+    }
+
+    pub(crate) fn sign_input(&self, signing_input: &str) -> String {
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signing_input.as_bytes(), &mut signature)
+            .unwrap();
+        format!("{signing_input}.{}", base64url_encode(signature))
+    }
+}
+
+pub(crate) fn claims() -> Value {
+    json!({
+        "iss": ISSUER,
+        "sub": "42",
+        "aud": AUDIENCE,
+        "exp": NOW + 600,
+        "iat": NOW,
+        "jti": "9b2fc3d3a4e04f5c8d1e6f7a8b9c0d1e",
+        "client_id": "web",
+        "sid": "5f1d",
+        "scope": "orders:read orders:write",
+    })
+}
+
+/// The usual claims with one of them changed.
+pub(crate) fn with(name: &str, value: impl Into<Value>) -> Value {
+    let mut claims = claims();
+    claims[name] = value.into();
+    claims
+}
+
+pub(crate) fn without(name: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(name);
+    claims
+}
+
+pub(crate) fn builder() -> VerifierBuilder {
+    Verifier::builder(ISSUER).audience(AUDIENCE).clock(|| NOW)
+}
+
+pub(crate) fn verifier() -> Verifier {
+    builder().build_offline(&KEY.jwks()).unwrap()
+}
+
+pub(crate) fn verify(token: &str) -> Result<Verified<Value>, Error> {
+    verifier().verify(token)
+}
+
+/// The verdict alone, for tables.
+pub(crate) fn verdict(token: &str) -> Result<(), Error> {
+    verify(token).map(drop)
+}
