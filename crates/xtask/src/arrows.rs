@@ -76,16 +76,13 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
     for (features, unwanted) in NOT_IN_THE_VERIFIER {
         wrong.extend(unwanted_in(&verifier_tree(features)?, unwanted));
     }
-    match wrong.first() {
-        None => Ok(()),
-        Some(first) => {
-            eprintln!("{}", wrong.join("\n"));
-            Err(Failure::new(
-                first,
-                "move the code to where it belongs; crates/xtask/src/arrows.rs has the table",
-            ))
-        }
+    if wrong.is_empty() {
+        return Ok(());
     }
+    Err(Failure::new(
+        wrong.join(", "),
+        "move the code to where it belongs; crates/xtask/src/arrows.rs has the table",
+    ))
 }
 
 fn wrong_arrows(packages: &Value) -> Vec<String> {
