@@ -75,24 +75,12 @@ impl Key {
         keks: &KeyEncryptionKeys,
         authority: &AuthorityId,
     ) -> Result<Self, KeyringError> {
-        let kid = || record.kid.clone();
-        let kek = keks
-            .find(&record.kek_id)
-            .ok_or_else(|| KeyringError::KekMissing { kid: kid(), kek_id: record.kek_id.clone() })?;
-        if !mac::is_genuine(record, kek) {
-            return Err(KeyringError::RowAltered { kid: kid() });
-        }
-        if record.authority_id != *authority {
-            return Err(KeyringError::OtherAuthority { kid: kid() });
-        }
-        if record.purpose != Purpose::Token {
-            return Err(KeyringError::OtherPurpose { kid: kid() });
-        }
+        let kek = kek_of(record, keks, authority)?;
         let public = public_of(record)?;
         let private = private_of(record, &public, kek)?;
         let signer = match record.state {
             KeyState::Active | KeyState::Retiring => {
-                private.map(|key| Signer::new(kid(), key)).transpose()?
+                private.map(|key| Signer::new(record.kid.clone(), key)).transpose()?
             }
             KeyState::Staged | KeyState::Retired | KeyState::Destroyed | KeyState::Compromised => None,
         };
@@ -116,6 +104,28 @@ fn only_active(keys: &[Key]) -> Result<Arc<Signer>, KeyringError> {
             second: second.kid().to_owned(),
         }),
     }
+}
+
+/// The key-encryption key of a row, once the row has proved to be genuine and in its place.
+fn kek_of<'a>(
+    record: &KeyRecord,
+    keks: &'a KeyEncryptionKeys,
+    authority: &AuthorityId,
+) -> Result<&'a KeyEncryptionKey, KeyringError> {
+    let kid = || record.kid.clone();
+    let Some(kek) = keks.find(&record.kek_id) else {
+        return Err(KeyringError::KekMissing { kid: kid(), kek_id: record.kek_id.clone() });
+    };
+    if !mac::is_genuine(record, kek) {
+        return Err(KeyringError::RowAltered { kid: kid() });
+    }
+    if record.authority_id != *authority {
+        return Err(KeyringError::OtherAuthority { kid: kid() });
+    }
+    if record.purpose != Purpose::Token {
+        return Err(KeyringError::OtherPurpose { kid: kid() });
+    }
+    Ok(kek)
 }
 
 fn public_of(record: &KeyRecord) -> Result<Jwk, KeyringError> {
@@ -193,16 +203,20 @@ mod tests {
 
     #[test]
     fn what_is_published_is_public_and_in_the_same_order_whatever_the_rows_order() {
-        let older = rewritten(&STAGED, |row| row.created_at = Instant::from_millis(NOW.as_millis() - 1));
+        let made = |millis| rewritten(&STAGED, |row| row.created_at = Instant::from_millis(millis));
         let publish = |rows: &[KeyRecord]| serde_json::to_string(&open(rows).unwrap().published()).unwrap();
-        let json = publish(&[ACTIVE.clone(), older.clone()]);
-        assert_eq!(json, publish(&[older, ACTIVE.clone()]));
-        assert_eq!(json, format!(r#"{{"keys":[{},{}]}}"#, STAGED.public_jwk, ACTIVE.public_jwk));
+        let (older, newer) = (made(NOW.as_millis() - 1), made(NOW.as_millis() + 1));
+        for (staged, first, second) in [(&older, &*STAGED, &*ACTIVE), (&newer, &*ACTIVE, &*STAGED)] {
+            let expected = format!(r#"{{"keys":[{},{}]}}"#, first.public_jwk, second.public_jwk);
+            assert_eq!(publish(&[ACTIVE.clone(), staged.clone()]), expected);
+            assert_eq!(publish(&[staged.clone(), ACTIVE.clone()]), expected);
+        }
         assert_eq!(
             publish(&[ACTIVE.clone(), STAGED.clone()]),
             publish(&[STAGED.clone(), ACTIVE.clone()]),
             "of the same instant"
         );
+        let json = publish(&[ACTIVE.clone(), older]);
         let set: serde_json::Value = serde_json::from_str(&json).unwrap();
         for key in set["keys"].as_array().unwrap() {
             let mut members: Vec<_> = key.as_object().unwrap().keys().collect();

@@ -53,10 +53,8 @@ fn aes_key(bytes: &[u8; DATA_KEY_LEN]) -> LessSafeKey {
 mod tests {
     use attesto_core::{AuthorityId, KekId, Purpose};
 
-    use super::{open, seal};
-    use crate::error::SealBroken;
+    use super::*;
     use crate::fixture::{altered, older_kek, row_of_format_1};
-    use crate::kek::KeyEncryptionKey;
 
     const PRIVATE: &[u8] = b"private";
 
@@ -94,6 +92,16 @@ mod tests {
             assert_eq!(open(&changed, &row, &kek), Err(SealBroken), "byte {at} changed");
             assert_eq!(open(&sealed[..at], &row, &kek), Err(SealBroken), "cut at byte {at}");
         }
+    }
+
+    #[test]
+    fn every_seal_has_a_data_key_of_its_own() {
+        let (kek, row) = (older_kek(), row_of_format_1());
+        let data_key = || {
+            let sealed = seal(PRIVATE, &row, &kek);
+            aead::open(&kek.wrapping_key(), associated_data(&row).as_bytes(), &sealed[..WRAPPED_LEN]).unwrap()
+        };
+        assert_ne!(data_key(), data_key());
     }
 
     #[test]
