@@ -1,4 +1,4 @@
-use crate::instant::Instant;
+use std::time::Duration;
 
 /// Why the authority said no: one variant per reason, and no wire format. Each dialect maps all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,8 +9,8 @@ pub enum Refusal {
     /// Too many failed sign-ins of this user or from this address.
     #[error("too many failed sign-ins")]
     SignInThrottled {
-        /// When the next attempt is looked at.
-        until: Instant,
+        /// How long until the next attempt is looked at.
+        retry_after: Duration,
     },
     /// Validly signed, yet not a token that the session knows.
     #[error("the refresh token is not one of its session")]

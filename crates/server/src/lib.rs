@@ -1,1 +1,41 @@
+//! The authority over HTTP.
+//!
+//! Every request goes the same way: an extractor parses it, the endpoint translates, a use case reads, lets
+//! `attesto-core` decide, signs and writes, and the dialect's own types answer. [`router`] shows every route.
 
+pub mod config;
+pub mod init;
+
+mod app;
+mod caller;
+mod clock;
+mod health;
+mod issuer;
+mod jobs;
+mod keys;
+mod limits;
+mod password;
+mod proxies;
+mod router;
+mod serve;
+mod session;
+mod sign_in;
+mod simplejwt;
+mod start;
+mod telemetry;
+mod tokens;
+mod unavailable;
+mod well_known;
+
+pub use app::App;
+pub use clock::Clock;
+pub use password::Passwords;
+pub use router::application;
+pub use serve::serve;
+pub use start::{StartError, open};
+pub use telemetry::{LogFormat, log_to_stderr};
+
+/// Runs a future to its end on the runtime that the server, the store and the hasher need.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(future)
+}

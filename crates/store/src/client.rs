@@ -40,6 +40,18 @@ pub struct ClientSettings {
     pub grace_interval: Option<Duration>,
 }
 
+impl ClientSettings {
+    /// What a client is set to.
+    pub fn of(client: &Client) -> Self {
+        Self {
+            audience: client.audience.clone(),
+            scope: client.scope.clone(),
+            rotates: client.rotates,
+            grace_interval: client.grace_interval,
+        }
+    }
+}
+
 impl Read<'_> {
     /// The client of that identifier.
     pub fn find_client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError> {

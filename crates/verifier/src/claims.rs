@@ -41,7 +41,7 @@ impl StandardClaims {
             return Err(Error::IssuerMismatch);
         }
         let audience = audience(claims)?;
-        if !audience.iter().any(|audience| policy.audiences.contains(audience)) {
+        if !policy.audiences.accept(&audience) {
             return Err(Error::AudienceMismatch);
         }
         let checked = Self {

@@ -24,11 +24,27 @@ impl TokenType {
     }
 }
 
+/// Whom a token may be for.
+pub(crate) enum Audiences {
+    /// It names at least one of these.
+    Any(Vec<String>),
+    /// It names somebody. Said out loud by the issuer itself, and by gateways.
+    All,
+}
+
+impl Audiences {
+    pub(crate) fn accept(&self, named: &[String]) -> bool {
+        match self {
+            Self::Any(ours) => named.iter().any(|audience| ours.contains(audience)),
+            Self::All => !named.is_empty(),
+        }
+    }
+}
+
 /// What a token has to be, fixed when the verifier is built.
 pub(crate) struct Policy {
     pub(crate) issuer: String,
-    /// A token is for us if it names any of these.
-    pub(crate) audiences: Vec<String>,
+    pub(crate) audiences: Audiences,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) token_type: TokenType,
     /// In seconds.

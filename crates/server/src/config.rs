@@ -1,0 +1,410 @@
+//! Settings: from one TOML file, overridden by `ATTESTO_…` variables. A name that is unknown is an error.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use attesto_core::{Policy, Scope, ThrottleLimits};
+use attesto_store::DatabaseUrl;
+use ipnet::IpNet;
+use toml::Value;
+
+use crate::telemetry::LogFormat;
+
+/// Read by the test command, and no setting.
+const NOT_A_SETTING: [&str; 1] = ["vectors"];
+
+/// Everything that can be configured. See `docs/configuration.md`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// Where the database is.
+    pub database: DatabaseUrl,
+    /// Files of key-encryption keys; the first seals.
+    pub key_encryption_keys: Vec<PathBuf>,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whose word about a caller's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Of the client that the SimpleJWT endpoints issue for.
+    pub simplejwt: SimpleJwt,
+    /// Lifetimes.
+    pub policy: Policy,
+    /// Failed sign-ins.
+    pub throttle: ThrottleLimits,
+    /// How long audit rows are kept.
+    pub audit_lifetime: Duration,
+    /// From SIGTERM until connections are no longer accepted.
+    pub shutdown_delay_interval: Duration,
+    /// What is logged, as a filter of `tracing`.
+    pub log: String,
+    /// How.
+    pub log_format: LogFormat,
+}
+
+/// The client `simplejwt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimpleJwt {
+    /// The `aud` of its access tokens.
+    pub audience: String,
+    /// Their scope.
+    pub scope: Scope,
+    /// Whether a refresh gives a new refresh token (`ROTATE_REFRESH_TOKENS`).
+    pub rotates: bool,
+}
+
+/// A setting that is missing or wrong: one line that names it.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// The file and name, or the variable.
+    place: String,
+    /// What is wrong, and what would be right.
+    problem: String,
+}
+
+impl Settings {
+    /// Reads the file, if one is given, and the variables. Relative paths are taken below the file's folder.
+    pub fn read(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut given = Given::read(file, variables)?;
+        let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+        let settings = Self {
+            issuer: given.required("issuer", "the URL at which clients reach the authority", issuer)?,
+            database: given.required("database", "for example \"sqlite:attesto.db\"", |text| {
+                DatabaseUrl::parse(text, folder).map_err(|wrong| wrong.to_string())
+            })?,
+            key_encryption_keys: key_files(&mut given, folder)?,
+            listen: given.optional("listen", parsed)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            trusted_proxies: given.list("trusted_proxies", network)?.unwrap_or_default(),
+            simplejwt: simplejwt(&mut given)?,
+            policy: policy(&mut given)?,
+            throttle: throttle(&mut given)?,
+            audit_lifetime: given.optional("audit_lifetime", duration)?.unwrap_or(400 * DAY),
+            shutdown_delay_interval: given
+                .optional("shutdown_delay_interval", duration)?
+                .unwrap_or(Duration::from_secs(5)),
+            log: given.optional("log", |text| Ok(text.to_owned()))?.unwrap_or_else(|| "info".to_owned()),
+            log_format: given.optional("log_format", parsed)?.unwrap_or_default(),
+        };
+        given.nothing_left()?;
+        Ok(settings)
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn key_files(given: &mut Given, folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let name = "key_encryption_keys";
+    match given.list(name, |text| Ok(folder.join(text)))? {
+        Some(files) if !files.is_empty() => Ok(files),
+        _ => Err(given.missing(name, "a list of files; `attesto init` makes the first")),
+    }
+}
+
+fn simplejwt(given: &mut Given) -> Result<SimpleJwt, ConfigError> {
+    Ok(SimpleJwt {
+        audience: given.required(
+            "simplejwt_audience",
+            "the `aud` of access tokens, as the services that check them name themselves",
+            audience,
+        )?,
+        scope: given.optional("simplejwt_scope", parsed)?.unwrap_or_default(),
+        rotates: given.optional("simplejwt_rotates", parsed)?.unwrap_or(true),
+    })
+}
+
+fn policy(given: &mut Given) -> Result<Policy, ConfigError> {
+    let default = Policy::default();
+    let seconds = Duration::from_secs;
+    let policy = Policy {
+        access_lifetime: given
+            .optional("access_token_lifetime", between(seconds(1), seconds(3600)))?
+            .unwrap_or(default.access_lifetime),
+        idle_lifetime: given
+            .optional("refresh_idle_lifetime", between(seconds(1), 400 * DAY))?
+            .unwrap_or(default.idle_lifetime),
+        absolute_lifetime: given
+            .optional("refresh_absolute_lifetime", between(seconds(1), 400 * DAY))?
+            .unwrap_or(default.absolute_lifetime),
+        grace_interval: given
+            .optional("grace_interval", between(Duration::ZERO, Policy::MAX_GRACE_INTERVAL))?
+            .unwrap_or(default.grace_interval),
+    };
+    if policy.idle_lifetime > policy.absolute_lifetime {
+        return Err(given.wrong("refresh_idle_lifetime", "is longer than refresh_absolute_lifetime"));
+    }
+    Ok(policy)
+}
+
+fn throttle(given: &mut Given) -> Result<ThrottleLimits, ConfigError> {
+    let default = ThrottleLimits::default();
+    let positive = |text: &str| match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("is a whole number above 0".to_owned()),
+    };
+    Ok(ThrottleLimits {
+        user_failures: given.optional("throttle_user_failures", positive)?.unwrap_or(default.user_failures),
+        address_failures: given
+            .optional("throttle_address_failures", positive)?
+            .unwrap_or(default.address_failures),
+    })
+}
+
+/// Names and texts, and where each was found.
+struct Given {
+    file: Option<PathBuf>,
+    settings: BTreeMap<String, Setting>,
+    /// Names that were read, for messages after their text is gone.
+    places: BTreeMap<String, String>,
+}
+
+struct Setting {
+    place: String,
+    value: Value,
+}
+
+impl Given {
+    fn read(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = BTreeMap::new();
+        if let Some(path) = file {
+            for (name, value) in parse_file(path)? {
+                settings
+                    .insert(name.clone(), Setting { place: format!("{}: {name}", path.display()), value });
+            }
+        }
+        for (variable, text) in variables {
+            let Some(name) = variable.strip_prefix("ATTESTO_") else { continue };
+            let name = name.to_ascii_lowercase();
+            if !NOT_A_SETTING.contains(&name.as_str()) {
+                settings.insert(name, Setting { place: variable, value: Value::String(text) });
+            }
+        }
+        let places = settings.iter().map(|(name, setting)| (name.clone(), setting.place.clone())).collect();
+        Ok(Self { file: file.map(Path::to_owned), settings, places })
+    }
+
+    fn required<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        self.optional(name, parse)?.ok_or_else(|| self.missing(name, what))
+    }
+
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(Setting { place, value }) = self.settings.remove(name) else { return Ok(None) };
+        let text = match value {
+            Value::String(text) => Ok(text),
+            Value::Integer(number) => Ok(number.to_string()),
+            Value::Boolean(truth) => Ok(truth.to_string()),
+            _ => Err("is neither text nor a number".to_owned()),
+        };
+        text.and_then(|text| parse(&text)).map(Some).map_err(|problem| ConfigError { place, problem })
+    }
+
+    fn list<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<Vec<T>>, ConfigError> {
+        let Some(Setting { place, value }) = self.settings.remove(name) else { return Ok(None) };
+        let texts: Result<Vec<String>, String> = match value {
+            Value::Array(items) => items
+                .into_iter()
+                .map(|item| item.as_str().map(str::to_owned).ok_or("is a list of texts".to_owned()))
+                .collect(),
+            Value::String(text) => Ok(text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect()),
+            _ => Err("is a list of texts".to_owned()),
+        };
+        texts
+            .and_then(|texts| texts.iter().map(|text| parse(text)).collect())
+            .map(Some)
+            .map_err(|problem| ConfigError { place, problem })
+    }
+
+    fn nothing_left(self) -> Result<(), ConfigError> {
+        match self.settings.into_values().next() {
+            None => Ok(()),
+            Some(Setting { place, .. }) => Err(ConfigError {
+                place,
+                problem: "is not a setting; docs/configuration.md lists them".to_owned(),
+            }),
+        }
+    }
+
+    fn missing(&self, name: &str, what: &str) -> ConfigError {
+        let variable = format!("ATTESTO_{}", name.to_ascii_uppercase());
+        let place = self.file.as_ref().map_or(variable.clone(), |file| format!("{}: {name}", file.display()));
+        let or = if self.file.is_some() { format!(" (or {variable})") } else { String::new() };
+        ConfigError { place, problem: format!("is missing{or}: {what}") }
+    }
+
+    fn wrong(&self, name: &str, problem: &str) -> ConfigError {
+        let place = self.places.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        ConfigError { place, problem: problem.to_owned() }
+    }
+}
+
+fn parse_file(path: &Path) -> Result<toml::Table, ConfigError> {
+    let place = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError {
+        place: place.clone(),
+        problem: format!("cannot be read ({cause}); name an existing file with --config"),
+    })?;
+    text.parse().map_err(|cause: toml::de::Error| {
+        let line = cause.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        ConfigError { place: format!("{place}: line {line}"), problem: cause.message().to_owned() }
+    })
+}
+
+/// RFC 8414 §2: https, no query, no fragment. Plain http is for the machine that it runs on.
+fn issuer(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").ok_or("is a URL such as https://auth.example.com")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let loopback = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
+    if host.is_empty() || authority.contains('@') || text.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
+        return Err("is a URL such as https://auth.example.com".to_owned());
+    }
+    if scheme != "https" && !(scheme == "http" && loopback) {
+        return Err("begins with https:// (http:// only on loopback)".to_owned());
+    }
+    if text.contains(['?', '#']) || text.ends_with('/') {
+        return Err("has no query, no fragment and no slash at the end".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn audience(text: &str) -> Result<String, String> {
+    let good = !text.is_empty() && text.len() <= 512 && !text.chars().any(char::is_control);
+    good.then(|| text.to_owned()).ok_or("is a name or URL of 1 to 512 bytes".to_owned())
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "is a duration such as \"30s\", \"10m\" or \"7d\"".to_owned())
+}
+
+fn between(least: Duration, most: Duration) -> impl FnOnce(&str) -> Result<Duration, String> {
+    move |text| {
+        let value = duration(text)?;
+        let (low, high) = (humantime::format_duration(least), humantime::format_duration(most));
+        (least..=most).contains(&value).then_some(value).ok_or(format!("lies between {low} and {high}"))
+    }
+}
+
+fn parsed<T: std::str::FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|wrong: T::Err| wrong.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        issuer = "https://auth.example.com"
+        database = "sqlite:attesto.db"
+        key_encryption_keys = ["kek"]
+        simplejwt_audience = "orders"
+    "#;
+
+    fn read(toml: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("attesto.toml");
+        std::fs::write(&file, toml).unwrap();
+        let variables = variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let shown = format!("{}/", folder.path().display());
+        Settings::read(Some(&file), variables).map_err(|error| error.to_string().replace(&shown, ""))
+    }
+
+    #[test]
+    fn four_settings_are_enough_and_the_rest_has_defaults() {
+        let settings = read(GOOD, &[]).unwrap();
+        assert_eq!(settings.policy, Policy::default());
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert!(settings.database.path().ends_with("attesto.db") && settings.database.path().is_absolute());
+        assert!(settings.key_encryption_keys[0].is_absolute());
+        assert!(settings.simplejwt.rotates);
+    }
+
+    #[test]
+    fn variables_override_the_file() {
+        let variables = [
+            ("ATTESTO_GRACE_INTERVAL", "45s"),
+            ("ATTESTO_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+            ("PATH", "/bin"),
+        ];
+        let settings = read(&format!("{GOOD}\ngrace_interval = \"1s\""), &variables).unwrap();
+        assert_eq!(settings.policy.grace_interval, Duration::from_secs(45));
+        assert_eq!(settings.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn variables_alone_are_enough() {
+        let variables = [
+            ("ATTESTO_ISSUER", "http://127.0.0.1:9"),
+            ("ATTESTO_DATABASE", "sqlite:a.db"),
+            ("ATTESTO_KEY_ENCRYPTION_KEYS", "a,b"),
+            ("ATTESTO_SIMPLEJWT_AUDIENCE", "orders"),
+            ("ATTESTO_VECTORS", "elsewhere"),
+        ];
+        let settings = Settings::read(None, variables.map(|(n, v)| (n.to_owned(), v.to_owned()))).unwrap();
+        assert_eq!(settings.key_encryption_keys, [PathBuf::from("a"), PathBuf::from("b")]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_in_one_line() {
+        let with = |line: &str| format!("{GOOD}\n{line}");
+        let without = |name: &str| {
+            GOOD.lines().filter(|line| !line.trim().starts_with(name)).collect::<Vec<_>>().join("\n")
+        };
+        let table = [
+            (without("issuer"), "attesto.toml: issuer: is missing (or ATTESTO_ISSUER): the URL"),
+            (without("database"), "attesto.toml: database: is missing"),
+            (without("key_enc"), "attesto.toml: key_encryption_keys: is missing"),
+            (without("simplejwt"), "attesto.toml: simplejwt_audience: is missing"),
+            (with("isuer = 1"), "attesto.toml: isuer: is not a setting"),
+            (with("grace_interval = \"3m\""), "attesto.toml: grace_interval: lies between 0s and 2m"),
+            (with("grace_interval = 30"), "attesto.toml: grace_interval: is a duration"),
+            (with("listen = \"here\""), "attesto.toml: listen: invalid socket address"),
+            (with("trusted_proxies = [\"lan\"]"), "attesto.toml: trusted_proxies: \"lan\" is neither"),
+            (with("throttle_user_failures = 0"), "attesto.toml: throttle_user_failures: is a whole number"),
+            (with("refresh_idle_lifetime = \"31d\""), "attesto.toml: refresh_idle_lifetime: is longer than"),
+            (with("= 1"), "attesto.toml: line 7: "),
+            (GOOD.replace("https://auth", "http://auth"), "attesto.toml: issuer: begins with https://"),
+            (GOOD.replace("example.com", "example.com/"), "attesto.toml: issuer: has no query"),
+            (GOOD.replace("sqlite:", "postgres:"), "attesto.toml: database: PostgreSQL is not supported"),
+        ];
+        for (toml, expected) in table {
+            let error = read(&toml, &[]).unwrap_err();
+            assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
+        }
+        let error = read(GOOD, &[("ATTESTO_LISTEM", "x")]).unwrap_err();
+        assert_eq!(error, "ATTESTO_LISTEM: is not a setting; docs/configuration.md lists them");
+    }
+}

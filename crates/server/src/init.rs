@@ -1,0 +1,120 @@
+//! The first start: a key-encryption key, a database, the first keys, the first clients and user.
+
+use std::path::Path;
+
+use attesto_core::{
+    Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Instant, KeyRecord,
+    KeyState, Purpose, User, Watermark,
+};
+use attesto_keyring::{KeyEncryptionKey, KeyEncryptionKeys, generate, random_id};
+use attesto_store::{DatabaseUrl, OpenError, Store};
+
+use crate::config::Settings;
+use crate::start::StartError;
+
+/// What the database begins with, besides its keys and the client `simplejwt`.
+pub struct Beginning {
+    /// The first user.
+    pub user: User,
+    /// Further clients.
+    pub clients: Vec<Client>,
+}
+
+/// Whether there is something to do.
+pub enum Found {
+    /// No database, or one that an interrupted start left empty.
+    Nothing,
+    /// A database that was set up.
+    Initialised(Authority),
+}
+
+/// Looks, and changes nothing.
+pub async fn find(settings: &Settings) -> Result<Found, StartError> {
+    let store = match Store::open(&settings.database) {
+        Ok(store) => store,
+        Err(OpenError::Absent(_)) => return Ok(Found::Nothing),
+        Err(other) => return Err(other.into()),
+    };
+    let authority = store.read(|tx| tx.find_authority()).await?;
+    Ok(authority.map_or(Found::Nothing, Found::Initialised))
+}
+
+/// Sets everything up, in one transaction after the files are there. An interrupted start is simply repeated; a
+/// database that was set up before is never touched.
+pub async fn initialise(
+    settings: &Settings,
+    beginning: Beginning,
+    actor: Actor,
+    now: Instant,
+) -> Result<(), StartError> {
+    let sealing = read_or_create_keks(settings)?;
+    let store = open_or_create(&settings.database).await?;
+    let authority = Authority {
+        id: AuthorityId(random_id()),
+        issuer: settings.issuer.clone(),
+        longest_access_lifetime: settings.policy.access_lifetime,
+    };
+    let keys = first_keys(&sealing, &authority.id, now)?;
+    let clients: Vec<Client> =
+        std::iter::once(simplejwt_client(settings, now)).chain(beginning.clients).collect();
+    let user = beginning.user;
+    store
+        .write(move |tx| {
+            let event = |event| AuditEvent::new(event, actor.clone(), now);
+            tx.insert_authority(&authority)?;
+            tx.record(&event(Event::Initialised))?;
+            for key in &keys {
+                tx.insert_key(key)?;
+                tx.record(&event(Event::KeyGenerated).note(&key.kid))?;
+            }
+            for client in &clients {
+                tx.insert_client(client, &event(Event::ClientAdded).client(&client.id))?;
+            }
+            tx.insert_user(&user, &event(Event::UserAdded).user(&user.id))
+        })
+        .await?;
+    Ok(())
+}
+
+/// The client that the SimpleJWT endpoints issue for.
+fn simplejwt_client(settings: &Settings, now: Instant) -> Client {
+    let simplejwt = &settings.simplejwt;
+    Client {
+        id: ClientId::simplejwt(),
+        kind: ClientKind::Public,
+        redirect_uris: Vec::new(),
+        audience: simplejwt.audience.clone(),
+        scope: simplejwt.scope.clone(),
+        rotates: simplejwt.rotates,
+        grace_interval: None,
+        disabled_at: None,
+        watermark: Watermark::default(),
+        created_at: now,
+    }
+}
+
+/// The first file is made if it is not there; there is no database yet that it could have to open.
+fn read_or_create_keks(settings: &Settings) -> Result<KeyEncryptionKeys, StartError> {
+    let files = &settings.key_encryption_keys;
+    if let Some(first) = files.first().filter(|file| !Path::new(file).exists()) {
+        KeyEncryptionKey::create(first)?;
+    }
+    Ok(KeyEncryptionKeys::read(files)?)
+}
+
+async fn open_or_create(url: &DatabaseUrl) -> Result<Store, StartError> {
+    match Store::create(url).await {
+        Err(OpenError::Exists(_)) => Ok(Store::open(url)?),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// One key that signs, and one that is already published, so that an emergency needs only a promotion.
+fn first_keys(
+    keks: &KeyEncryptionKeys,
+    authority: &AuthorityId,
+    now: Instant,
+) -> Result<[KeyRecord; 2], StartError> {
+    let key = |state| generate(keks, authority, Purpose::Token, state, now);
+    Ok([key(KeyState::Active)?, key(KeyState::Staged)?])
+}

@@ -1,0 +1,42 @@
+use std::time::Duration;
+
+use actix_web::web;
+use attesto_core::Instant;
+use attesto_store::{Store, StoreError, Write};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::App;
+
+/// Rows per transaction: short enough that no request notices.
+const BATCH: i64 = 500;
+
+/// How often expired rows are looked for.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Removes what has expired, for as long as the server runs. Never returns.
+pub async fn purge_forever(app: web::Data<App>, audit_lifetime: Duration) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(cause) = purge(&app.store, app.clock.now(), audit_lifetime).await {
+            tracing::warn!(%cause, "expired rows could not be removed; trying again later");
+        }
+    }
+}
+
+/// Removes everything that has expired by `now`, in batches.
+pub async fn purge(store: &Store, now: Instant, audit_lifetime: Duration) -> Result<(), StoreError> {
+    purge_all(store, move |tx| tx.purge_sessions(now, BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_throttles(now, BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_revocations(now, BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_audit_events(now - audit_lifetime, BATCH)).await
+}
+
+async fn purge_all<F>(store: &Store, batch: F) -> Result<(), StoreError>
+where
+    F: Fn(&mut Write<'_>) -> Result<usize, StoreError> + Copy + Send + 'static,
+{
+    while store.write(batch).await? > 0 {}
+    Ok(())
+}

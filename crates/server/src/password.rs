@@ -1,0 +1,153 @@
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash as Phc;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use attesto_core::{Password, PasswordHash};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::unavailable::Unavailable;
+
+/// How long a password may wait for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A stored hash that asks for more memory (in KiB) was not written by us, and is refused unread.
+const MAX_MEMORY: u32 = 256 * 1024;
+
+/// Hashes passwords with Argon2id (RFC 9106), a few at a time.
+#[derive(Clone)]
+pub struct Passwords {
+    permits: Arc<Semaphore>,
+    /// Compared with when there is no user, so that an unknown name costs what a wrong password costs.
+    nobody: PasswordHash,
+}
+
+impl Passwords {
+    /// As many hashes at once as there are cores, less one for everything else.
+    pub fn new() -> Self {
+        let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+        let nobody =
+            hash(&Password::typed(String::new())).unwrap_or_else(|_| PasswordHash::new(String::new()));
+        Self { permits: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))), nobody }
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, Unavailable> {
+        self.in_turn(move || hash(&password)).await
+    }
+
+    /// Whether the password is that of `stored`; never, yet after the same work, if there is none.
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<bool, Unavailable> {
+        let known = stored.is_some();
+        let against = stored.unwrap_or_else(|| self.nobody.clone());
+        self.in_turn(move || verify(&password, &against)).await.map(|matches| matches && known)
+    }
+
+    /// The permit goes into the task: a client that hangs up does not make room for a further hash.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Unavailable> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let waiting = timeout(LONGEST_WAIT, Arc::clone(&self.permits).acquire_owned());
+        let permit =
+            waiting.await.map_err(|_| Unavailable::HashQueue)?.map_err(|_| Unavailable::Cancelled)?;
+        let task = spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        task.await.map_err(|_| Unavailable::Cancelled)?
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn hash(password: &Password) -> Result<PasswordHash, Unavailable> {
+    let hashed =
+        hasher().hash_password(password.expose().as_bytes()).map_err(|_| Unavailable::PasswordHash)?;
+    Ok(PasswordHash::new(hashed.to_string()))
+}
+
+fn verify(password: &Password, stored: &PasswordHash) -> Result<bool, Unavailable> {
+    let stored = Phc::new(stored.expose()).map_err(|_| Unavailable::PasswordHash)?;
+    let params = Params::try_from(&stored).map_err(|_| Unavailable::PasswordHash)?;
+    if params.m_cost() > MAX_MEMORY {
+        return Err(Unavailable::PasswordHash);
+    }
+    Ok(hasher().verify_password(password.expose().as_bytes(), &stored).is_ok())
+}
+
+/// OWASP's second choice of parameters: 19 MiB, two passes, one lane.
+fn hasher() -> Argon2<'static> {
+    let params = Params::new(19 * 1024, 2, 1, None).unwrap_or_default();
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str) -> Password {
+        Password::typed(text.to_owned())
+    }
+
+    #[test]
+    fn only_the_whole_password_matches() {
+        let long = "p".repeat(Password::MAX_BYTES - 1);
+        let stored = hash(&typed(&format!("{long}a"))).unwrap();
+        assert!(stored.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(verify(&typed(&format!("{long}a")), &stored).unwrap());
+        assert!(!verify(&typed(&format!("{long}b")), &stored).unwrap());
+        assert!(!verify(&typed(&long), &stored).unwrap());
+    }
+
+    #[test]
+    fn a_hash_that_wants_gigabytes_is_refused_unread() {
+        let honest = hash(&typed("x")).unwrap();
+        let greedy = PasswordHash::new(honest.expose().replace("m=19456", "m=4194304"));
+        assert!(matches!(verify(&typed("x"), &greedy), Err(Unavailable::PasswordHash)));
+    }
+
+    #[actix_web::test]
+    async fn nobody_has_no_password() {
+        let passwords = Passwords::new();
+        assert!(!passwords.verify(typed(""), None).await.unwrap());
+    }
+
+    #[actix_web::test]
+    async fn a_caller_that_hangs_up_keeps_its_permit_until_the_hash_is_done() {
+        let passwords =
+            Passwords { permits: Arc::new(Semaphore::new(1)), nobody: PasswordHash::new(String::new()) };
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let caller = actix_web::rt::spawn({
+            let passwords = passwords.clone();
+            async move {
+                passwords
+                    .in_turn(move || {
+                        let _ = started.send(());
+                        let _ = held.recv();
+                        Ok(())
+                    })
+                    .await
+            }
+        });
+        has_started.await.unwrap();
+        caller.abort();
+        assert!(caller.await.is_err());
+        assert_eq!(passwords.permits.available_permits(), 0);
+        release.send(()).unwrap();
+        assert!(passwords.hash(typed("next")).await.is_ok());
+    }
+}

@@ -1,0 +1,75 @@
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig, get, head, post};
+use actix_web::{Error, HttpResponse, Resource};
+use serde_json::json;
+use tracing_actix_web::TracingLogger;
+
+use crate::app::App;
+use crate::limits::limit_headers;
+use crate::telemetry::{RequestSpan, name_request};
+use crate::{health, simplejwt, well_known};
+
+/// Every route of the product.
+fn routes(routes: &mut ServiceConfig) {
+    let simplejwt = |path: &str, endpoint| simplejwt::dialect(path).route(endpoint);
+    routes
+        .service(simplejwt("/api/token", post().to(simplejwt::obtain)))
+        .service(simplejwt("/api/token/refresh", post().to(simplejwt::refresh)))
+        .service(simplejwt("/api/token/verify", post().to(simplejwt::verify)))
+        .service(simplejwt("/api/token/blacklist", post().to(simplejwt::blacklist)))
+        .service(document("/.well-known/jwks.json", well_known::jwks))
+        .service(document("/.well-known/oauth-authorization-server", well_known::authorization_server))
+        .service(document("/livez", health::live))
+        .service(document("/readyz", health::ready))
+        .default_service(web::to(not_found));
+}
+
+/// The whole application: routes, and what stands around all of them.
+pub fn application(
+    app: web::Data<App>,
+) -> actix_web::App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    actix_web::App::new()
+        .app_data(app)
+        .configure(routes)
+        .wrap(from_fn(close_when_stopping))
+        .wrap(from_fn(limit_headers))
+        .wrap(from_fn(name_request))
+        .wrap(TracingLogger::<RequestSpan>::new())
+}
+
+/// Something to read: GET and HEAD.
+fn document<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: actix_web::Handler<Args> + Clone,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    web::resource(path).route(get().to(handler.clone())).route(head().to(handler))
+}
+
+async fn not_found() -> HttpResponse {
+    HttpResponse::NotFound().json(json!({"detail": "Not found."}))
+}
+
+/// A server that was asked to stop answers what it has been sent, and tells clients to go elsewhere for the rest.
+async fn close_when_stopping(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let stopping = request.app_data::<web::Data<App>>().is_some_and(|app| app.stopping.is_set());
+    let mut response = next.call(request).await?;
+    if stopping {
+        response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    }
+    Ok(response)
+}

@@ -1,0 +1,75 @@
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{HttpServer, rt, web};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::jobs::purge_forever;
+use crate::router::application;
+use crate::start::{StartError, open};
+
+/// A client has this long to send its headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection without a request is kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Requests in flight have this long to finish, in seconds.
+const FINISH_SECONDS: u64 = 25;
+
+/// Runs the server on `listener` until it is told to stop. `listening` is called when it accepts connections.
+pub async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    listening: impl FnOnce(),
+) -> Result<(), StartError> {
+    let (app, _lock) = open(&settings, Clock::system()).await?;
+    let signals = Signals::listen()?;
+    let purge = rt::spawn(purge_forever(app.clone(), settings.audit_lifetime));
+    let server = HttpServer::new({
+        let app = app.clone();
+        move || application(app.clone())
+    })
+    .listen(listener)?
+    .disable_signals()
+    .client_request_timeout(HEADER_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(FINISH_SECONDS)
+    .run();
+    rt::spawn(stop_when_told(signals, app, server.handle(), settings.shutdown_delay_interval));
+    listening();
+    server.await?;
+    purge.abort();
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
+
+/// SIGTERM: readiness fails at once, so that load balancers look elsewhere; after `delay` nothing new is accepted, and
+/// what is in flight finishes. SIGINT is somebody at a terminal, who does not want to wait.
+async fn stop_when_told(mut signals: Signals, app: web::Data<App>, server: ServerHandle, delay: Duration) {
+    tokio::select! {
+        _ = signals.terminate.recv() => {
+            tracing::info!("stopping: no longer ready");
+            app.stopping.set();
+            sleep(delay).await;
+        }
+        _ = signals.interrupt.recv() => app.stopping.set(),
+    }
+    tracing::info!("stopping: finishing what is in flight");
+    server.stop(true).await;
+}

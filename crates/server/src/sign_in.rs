@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use attesto_core::{Client, ClientId, Event, Password, Refusal, SessionId, User, UserId};
+use attesto_keyring::random_id;
+use attesto_store::{Began, ThrottleKeys};
+use tokio::time::sleep;
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::issuer::Pair;
+use crate::proxies::counted_address;
+use crate::unavailable::Unavailable;
+
+/// The longest wait for a watermark to pass.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// Each attempt fails only if an operator acted in the meantime.
+const ATTEMPTS: usize = 4;
+
+/// Begins a session at `client_id` for whoever knows the password of `username`.
+///
+/// The attempt is counted before the password is hashed and taken back when it succeeds, so that parallel guesses
+/// cannot overtake the count. Unknown, wrong and disabled are one answer and cost the same.
+pub async fn sign_in(
+    app: &App,
+    client_id: &ClientId,
+    username: &str,
+    password: Password,
+    caller: &Caller,
+) -> Result<Result<Pair, Refusal>, Unavailable> {
+    let name = username.to_owned();
+    let user = app.store.read(move |tx| tx.find_user_by_name(&name)).await?;
+    let keys = throttle_keys(user.as_ref(), username, caller);
+    if let Err(refusal) = reserve(app, &keys).await? {
+        return Ok(Err(refusal));
+    }
+
+    let stored = user.as_ref().map(|user| user.password_hash.clone());
+    let matches = match app.passwords.verify(password, stored).await {
+        Ok(matches) => matches,
+        Err(unavailable) => {
+            refund(app, &keys).await?;
+            return Err(unavailable);
+        }
+    };
+    match user.filter(|user| matches && user.disabled_at.is_none()) {
+        Some(user) => begin(app, client_id, user, keys, caller).await,
+        None => refuse(app, client_id, username, caller).await.map(Err),
+    }
+}
+
+/// Decides, signs and writes, on what is true at that moment.
+async fn begin(
+    app: &App,
+    client_id: &ClientId,
+    proven: User,
+    keys: ThrottleKeys,
+    caller: &Caller,
+) -> Result<Result<Pair, Refusal>, Unavailable> {
+    for _ in 0..ATTEMPTS {
+        let (user, client) = read_both(app, &proven.id, client_id).await?;
+        let client = client.ok_or(Unavailable::NoClient)?;
+        let Some(user) = user.filter(|user| user.password_version == proven.password_version) else {
+            return Ok(Err(Refusal::CredentialsInvalid));
+        };
+        wait_for_watermarks(app, &user, &client).await?;
+        let now = app.clock.now();
+        let opening = match user.open_session(&client, SessionId(random_id()), &app.policy, now) {
+            Ok(opening) => opening,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (pair, session) = app.issuer.open(opening, caller.digest())?;
+        let event = caller.event(Event::SignedIn, now).user(&user.id).client(client_id).session(&session.id);
+        let (keys, limits) = (keys.clone(), app.throttle);
+        let began = app.store.write(move |tx| {
+            let began = tx.insert_session(&session, user.password_version, &event)?;
+            if began == Began::Yes {
+                tx.clear_attempts(&keys, limits, now)?;
+            }
+            Ok(began)
+        });
+        match began.await? {
+            Began::Yes => return Ok(Ok(pair)),
+            Began::Stale => {}
+        }
+    }
+    Err(Unavailable::Contended)
+}
+
+/// A watermark lies up to two seconds ahead; a session has to begin after it, or it would be revoked at birth.
+async fn wait_for_watermarks(app: &App, user: &User, client: &Client) -> Result<(), Unavailable> {
+    let now = app.clock.now();
+    match user.watermark.wait(now).max(client.watermark.wait(now)) {
+        None => Ok(()),
+        Some(wait) if wait <= LONGEST_WAIT => {
+            sleep(wait).await;
+            Ok(())
+        }
+        Some(_) => Err(Unavailable::Contended),
+    }
+}
+
+async fn reserve(app: &App, keys: &ThrottleKeys) -> Result<Result<(), Refusal>, Unavailable> {
+    let (keys, limits, now) = (keys.clone(), app.throttle, app.clock.now());
+    let reserved = app.store.write(move |tx| tx.reserve_attempt(&keys, limits, now)).await?;
+    Ok(reserved.map_err(|blocked| Refusal::SignInThrottled { retry_after: blocked.until.since(now) }))
+}
+
+async fn refund(app: &App, keys: &ThrottleKeys) -> Result<(), Unavailable> {
+    let (keys, limits, now) = (keys.clone(), app.throttle, app.clock.now());
+    Ok(app.store.write(move |tx| tx.refund_attempt(&keys, limits, now)).await?)
+}
+
+async fn refuse(
+    app: &App,
+    client_id: &ClientId,
+    username: &str,
+    caller: &Caller,
+) -> Result<Refusal, Unavailable> {
+    let name = username.to_owned();
+    let event = caller.event(Event::SignInRefused, app.clock.now()).client(client_id);
+    app.store
+        .write(move |tx| {
+            // The name itself is not recorded: people type passwords into the wrong field.
+            let user = tx.find_user_by_name(&name)?;
+            let event = event.clone();
+            tx.record(&user.map(|user| event.clone().user(&user.id)).unwrap_or(event))
+        })
+        .await?;
+    Ok(Refusal::CredentialsInvalid)
+}
+
+async fn read_both(
+    app: &App,
+    user_id: &UserId,
+    client_id: &ClientId,
+) -> Result<(Option<User>, Option<Client>), Unavailable> {
+    let (user_id, client_id) = (user_id.clone(), client_id.clone());
+    Ok(app.store.read(move |tx| Ok((tx.find_user(&user_id)?, tx.find_client(&client_id)?))).await?)
+}
+
+fn throttle_keys(user: Option<&User>, username: &str, caller: &Caller) -> ThrottleKeys {
+    let address = counted_address(caller.address);
+    match user {
+        Some(user) => ThrottleKeys::of_user(&user.id, &address),
+        None => ThrottleKeys::of_unknown(username, &address),
+    }
+}

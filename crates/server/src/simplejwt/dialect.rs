@@ -1,0 +1,84 @@
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::middleware::{DefaultHeaders, Next, from_fn};
+use actix_web::{Error, HttpRequest, HttpResponse, Resource, web};
+use serde_json::json;
+
+use super::error::SimpleJwtError;
+
+/// An endpoint of the dialect, with and without the trailing slash: content negotiation before anything else, the
+/// headers that every answer carries, and OPTIONS and 405 for what is not POST.
+pub fn dialect(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    web::resource([path.to_owned(), format!("{path}/")])
+        .default_service(web::to(other_method))
+        .wrap(from_fn(negotiate))
+        .wrap(
+            DefaultHeaders::new()
+                .add((header::ALLOW, "POST, OPTIONS"))
+                .add((header::VARY, "Accept"))
+                // RFC 6749 §5.1; errors say nothing worth keeping either.
+                .add((header::CACHE_CONTROL, "no-store"))
+                .add((header::PRAGMA, "no-cache")),
+        )
+}
+
+/// Everything is answered in JSON: whoever cannot take that is told so before the body is looked at.
+async fn negotiate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let accepted = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_none_or(|accept| accept.to_str().is_ok_and(|accept| accept.split(',').any(takes_json)));
+    if !accepted {
+        let refused = SimpleJwtError::NotAcceptable.respond();
+        return Ok(request.into_response(refused).map_into_right_body());
+    }
+    next.call(request).await.map(ServiceResponse::map_into_left_body)
+}
+
+fn takes_json(range: &str) -> bool {
+    let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(range.as_str(), "*/*" | "application/*" | "application/json")
+}
+
+async fn other_method(request: HttpRequest) -> Result<HttpResponse, SimpleJwtError> {
+    if request.method() == Method::OPTIONS {
+        return Ok(HttpResponse::Ok().json(json!({
+            "name": "Token",
+            "description": "",
+            "renders": ["application/json"],
+            "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
+        })));
+    }
+    Err(SimpleJwtError::MethodNotAllowed(request.method().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_json;
+
+    #[test]
+    fn media_ranges() {
+        for range in
+            ["*/*", "application/json", " application/json; q=0.5", "application/*", "APPLICATION/JSON"]
+        {
+            assert!(takes_json(range), "{range}");
+        }
+        for range in ["text/html", "application/xml", "", "application/json+x", "*"] {
+            assert!(!takes_json(range), "{range}");
+        }
+    }
+}

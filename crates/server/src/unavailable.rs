@@ -1,0 +1,31 @@
+use attesto_keyring::{SealBroken, SignError};
+use attesto_store::StoreError;
+
+/// The authority cannot answer now: nobody's fault but ours, and worth a retry. Nothing was changed, no session ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No signature could be made.
+    #[error(transparent)]
+    Signer(#[from] SignError),
+    /// The row's successor does not open with the token that its digest names. Never to be taken for a replay.
+    #[error("the sealed successor: {0}")]
+    Successor(#[from] SealBroken),
+    /// More passwords are waiting to be hashed than can be in time.
+    #[error("too many passwords are waiting to be hashed")]
+    HashQueue,
+    /// A stored hash is none, or asks for more memory than any that we write.
+    #[error("a stored password hash cannot be used")]
+    PasswordHash,
+    /// A task of ours was cancelled.
+    #[error("a task was cancelled")]
+    Cancelled,
+    /// The SimpleJWT dialect has no client to issue for.
+    #[error("the client `simplejwt` is missing")]
+    NoClient,
+    /// The session changed under every attempt.
+    #[error("the session kept changing")]
+    Contended,
+}

@@ -1,0 +1,26 @@
+use actix_web::http::header::{self, ETag, Header as _, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::app::App;
+
+/// Fresh for five minutes, usable while it is fetched anew, and for a day if the authority is down. Verifiers that
+/// follow this never meet a key that they do not know.
+const CACHE_CONTROL: &str = "public, max-age=300, stale-while-revalidate=300, stale-if-error=86400";
+
+/// `GET /.well-known/jwks.json`: the published keys (RFC 7517 §5). Never empty, never redirected.
+pub async fn jwks(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
+    let keys = &app.keys;
+    let has_it = IfNoneMatch::parse(&request).is_ok_and(|known| match known {
+        IfNoneMatch::Any => true,
+        IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&keys.etag)),
+    });
+    let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header(ETag(keys.etag.clone()))
+        .insert_header((header::CACHE_CONTROL, CACHE_CONTROL))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+    if has_it {
+        return response.finish();
+    }
+    response.content_type("application/jwk-set+json").body(keys.jwk_set.clone())
+}
