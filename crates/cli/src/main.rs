@@ -1,1 +1,96 @@
-fn main() {}
+//! `attesto`: the server and the operator's commands.
+
+mod audit;
+mod clients;
+mod context;
+mod dev;
+mod explain;
+mod failure;
+mod init;
+mod input;
+mod keys;
+mod output;
+mod serve;
+mod sessions;
+mod users;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::context::Place;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// A token authority: RS256 access and refresh tokens, a JWK Set, and sessions that end.
+#[derive(Parser)]
+#[command(name = "attesto", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    place: Place,
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Set up a new authority: key-encryption key, database, first keys, first user
+    Init,
+    /// Run the server
+    Serve(serve::Serve),
+    /// People who can sign in
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Programs that obtain tokens
+    #[command(subcommand)]
+    Clients(clients::Clients),
+    /// Who is signed in
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
+    /// The keys that sign
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// What happened
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Say what the token on standard input is, and check by check whether it is accepted
+    Explain,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match attesto_server::block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("attesto: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+async fn run(Cli { place, json, command }: Cli) -> Result<(), Failure> {
+    let output = Output { json };
+    match command {
+        Command::Init => init::run(&place, output).await,
+        Command::Serve(serve) => serve.run(&place).await,
+        Command::Users(users) => users.run(&place, output).await,
+        Command::Clients(clients) => clients.run(&place, output).await,
+        Command::Sessions(sessions) => sessions.run(&place, output).await,
+        Command::Keys(keys) => keys.run(&place, output).await,
+        Command::Audit(audit) => audit.run(&place, output).await,
+        Command::Explain => explain::run(&place, output).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "attesto", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

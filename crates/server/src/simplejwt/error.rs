@@ -4,6 +4,7 @@ use std::time::Duration;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use attesto_core::Refusal;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::unavailable::Unavailable;
@@ -42,6 +43,14 @@ pub enum SimpleJwtError {
     NotAcceptable,
     /// Neither POST nor OPTIONS.
     MethodNotAllowed(String),
+}
+
+/// The shape of everything but field errors, its members in the order of the original.
+#[derive(Serialize)]
+struct Detail<'a> {
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 impl SimpleJwtError {
@@ -110,11 +119,11 @@ fn token_refused(error: &attesto_verifier::Error) -> HttpResponse {
 }
 
 fn token_not_valid(text: &str) -> HttpResponse {
-    unauthorized().json(json!({"detail": text, "code": "token_not_valid"}))
+    unauthorized().json(Detail { detail: text, code: Some("token_not_valid") })
 }
 
 fn no_account(text: &str) -> HttpResponse {
-    unauthorized().json(json!({"detail": text}))
+    unauthorized().json(Detail { detail: text, code: None })
 }
 
 fn unauthorized() -> HttpResponseBuilder {
@@ -134,11 +143,11 @@ fn throttled(retry_after: Duration) -> HttpResponse {
 fn unavailable() -> HttpResponse {
     HttpResponse::ServiceUnavailable()
         .insert_header((header::RETRY_AFTER, "1"))
-        .json(json!({"detail": "Service temporarily unavailable, try again later."}))
+        .json(Detail { detail: "Service temporarily unavailable, try again later.", code: None })
 }
 
 fn detail(status: StatusCode, text: &str) -> HttpResponse {
-    HttpResponse::build(status).json(json!({"detail": text}))
+    HttpResponse::build(status).json(Detail { detail: text, code: None })
 }
 
 impl ResponseError for SimpleJwtError {

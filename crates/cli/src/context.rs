@@ -1,0 +1,84 @@
+use std::path::{Path, PathBuf};
+
+use attesto_core::{Actor, AuditEvent, Event, Instant};
+use attesto_server::Clock;
+use attesto_server::config::Settings;
+use attesto_store::Store;
+use clap::Args;
+
+use crate::failure::Failure;
+
+/// Which authority a command is about.
+#[derive(Args)]
+#[group(multiple = false)]
+pub struct Place {
+    /// The configuration file; settings can also come from `ATTESTO_…` variables
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory of `serve --dev` [default: ./attesto-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// The configuration file inside the data directory of `serve --dev`.
+pub const FILE_IN_DATA: &str = "attesto.toml";
+
+const DEFAULT_DATA: &str = "attesto-data";
+
+impl Place {
+    /// The data directory of `serve --dev`.
+    pub fn data_directory(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA))
+    }
+
+    /// Whether a configuration file was named.
+    pub fn names_config(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// The settings: of the named file or directory, else of the variables if they name a database, else of the
+    /// default data directory.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        let file = match (&self.config, &self.data) {
+            (Some(config), _) => Some(config.clone()),
+            (None, Some(data)) => Some(data.join(FILE_IN_DATA)),
+            (None, None) => Some(Path::new(DEFAULT_DATA).join(FILE_IN_DATA)).filter(|file| file.exists()),
+        };
+        let variables = std::env::vars().collect::<Vec<_>>();
+        let from_variables = variables.iter().any(|(name, _)| name == "ATTESTO_DATABASE");
+        let named = self.config.is_some() || self.data.is_some();
+        if file.is_none() && !from_variables {
+            return Err(Failure::new("which authority? Name it with --config FILE or --data DIR"));
+        }
+        let file = file.filter(|_| named || !from_variables);
+        Ok(Settings::read(file.as_deref(), variables)?)
+    }
+
+    /// The settings of a data directory, whatever else is named.
+    pub fn settings_of(data: &Path) -> Result<Settings, Failure> {
+        Ok(Settings::read(Some(&data.join(FILE_IN_DATA)), std::env::vars())?)
+    }
+
+    /// The database, opened for a command beside the server.
+    pub async fn store(&self) -> Result<Store, Failure> {
+        let store = Store::open(&self.settings()?.database)?;
+        store.require_current().await?;
+        Ok(store)
+    }
+}
+
+/// The present instant.
+pub fn now() -> Instant {
+    Clock::system().now()
+}
+
+/// Who is at the keyboard.
+pub fn operator() -> Actor {
+    let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    Actor::Operator(name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())))
+}
+
+/// An audit event that the operator brings about now.
+pub fn event(event: Event) -> AuditEvent {
+    AuditEvent::new(event, operator(), now())
+}

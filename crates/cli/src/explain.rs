@@ -1,0 +1,226 @@
+use attesto_core::{Instant, KeyRecord, SessionId, Standing};
+use attesto_server::config::Settings;
+use attesto_store::Store;
+use attesto_token::{CompactJws, JoseHeader, JwkSet, JwsError, parse_strict_json, typ};
+use attesto_verifier::{Error, TokenType, Verifier};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::context::{Place, now};
+use crate::failure::Failure;
+use crate::input;
+use crate::output::{Output, rfc3339};
+
+/// One check and what it found.
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    passed: bool,
+    finding: String,
+}
+
+/// `attesto explain`: what a token is, and check by check why it would be accepted or refused.
+pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
+    let text = input::everything()?;
+    let token = text.trim();
+    let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    let settings = place.settings()?;
+    let store = place.store().await?;
+    let (kind, checks) = match read(token) {
+        Err(wrong) => ("unreadable", vec![failed("form", wrong.to_string())]),
+        Ok((header, claims)) => {
+            let checks = check_all(token, &header, &claims, &settings, &store).await?;
+            (kind(&header), checks)
+        }
+    };
+    let accepted = checks.iter().all(|check| check.passed);
+    if output.json {
+        return output.done("", &json!({"kind": kind, "accepted": accepted, "checks": checks}));
+    }
+    println!("This is {kind}. It {}.", if accepted { "is accepted" } else { "is refused" });
+    output.list(&checks, &["check", "", "finding"], |check| {
+        let verdict = if check.passed { "ok" } else { "REFUSED" };
+        vec![check.name.to_owned(), verdict.to_owned(), check.finding.clone()]
+    })
+}
+
+fn read(token: &str) -> Result<(JoseHeader, Map<String, Value>), JwsError> {
+    let jws = CompactJws::split(token)?;
+    let claims = parse_strict_json(&jws.payload()?).map_err(|_| JwsError::Malformed)?;
+    Ok((jws.header()?, claims))
+}
+
+fn kind(header: &JoseHeader) -> &'static str {
+    match header.typ.as_deref() {
+        Some(typ::ACCESS) => "an access token",
+        Some(typ::REFRESH) => "a refresh token",
+        _ => "a JWS of another type",
+    }
+}
+
+async fn check_all(
+    token: &str,
+    header: &JoseHeader,
+    claims: &Map<String, Value>,
+    settings: &Settings,
+    store: &Store,
+) -> Result<Vec<Check>, Failure> {
+    let now = now();
+    let keys = store.read(|tx| tx.list_keys()).await?;
+    let verdict = verify(token, header, &keys, &settings.issuer)?;
+    let mut checks = vec![
+        check_type(header),
+        check_algorithm(header),
+        check_key(header, &keys),
+        check_signature(&verdict),
+        check_claim("iss", claims, |iss| iss == settings.issuer.as_str()),
+        check_audience(header, claims, settings),
+        check_times(claims, now),
+        check_verdict(&verdict),
+    ];
+    checks.push(check_session(claims, store, now).await?);
+    Ok(checks)
+}
+
+/// The verdict of the verifier that services and the authority itself use, on the present keys and without leeway.
+fn verify(
+    token: &str,
+    header: &JoseHeader,
+    keys: &[KeyRecord],
+    issuer: &str,
+) -> Result<Result<(), Error>, Failure> {
+    let set = format!(
+        r#"{{"keys":[{}]}}"#,
+        keys.iter().map(|key| key.public_jwk.as_str()).collect::<Vec<_>>().join(",")
+    );
+    let failure =
+        |cause: &dyn std::fmt::Display| Failure::new(format!("the keys of this authority: {cause}"));
+    let set = JwkSet::parse(set.as_bytes()).map_err(|cause| failure(&cause))?;
+    let builder = Verifier::builder(issuer).leeway(std::time::Duration::ZERO);
+    let builder = match header.typ.as_deref() {
+        Some(typ::REFRESH) => builder.audience(issuer).token_type(TokenType::Exactly(typ::REFRESH)),
+        _ => builder.any_audience(),
+    };
+    let verifier = builder.build_offline(&set).map_err(|cause| failure(&cause))?;
+    Ok(verifier.verify::<Map<String, Value>>(token).map(|_| ()))
+}
+
+fn check_type(header: &JoseHeader) -> Check {
+    match header.typ.as_deref() {
+        Some(typ::ACCESS) => passed("typ", "at+jwt: resource servers take it (RFC 9068)".to_owned()),
+        Some(typ::REFRESH) => passed("typ", "rt+jwt: for the authority alone".to_owned()),
+        other => failed("typ", format!("{other:?} is no type that this authority issues")),
+    }
+}
+
+fn check_algorithm(header: &JoseHeader) -> Check {
+    check("alg", header.alg == "RS256", format!("{:?}; RS256 is expected", header.alg))
+}
+
+fn check_key(header: &JoseHeader, keys: &[KeyRecord]) -> Check {
+    let Some(kid) = &header.kid else { return failed("kid", "absent: no key can be chosen".to_owned()) };
+    match keys.iter().find(|key| key.kid == *kid) {
+        None => failed("kid", format!("{kid:?} is no key of this authority")),
+        Some(key) => {
+            let published = if key.state.is_published() { "published" } else { "not published" };
+            passed("kid", format!("{kid}, {} and {published}", key.state.as_str()))
+        }
+    }
+}
+
+fn check_signature(verdict: &Result<(), Error>) -> Check {
+    match verdict {
+        Err(Error::SignatureInvalid) => {
+            failed("signature", "was not made by that key over this content".to_owned())
+        }
+        Err(
+            before @ (Error::AlgNotAllowed
+            | Error::TypeMismatch
+            | Error::CritUnsupported
+            | Error::KeyUnknown
+            | Error::Malformed
+            | Error::TooLarge),
+        ) => failed("signature", format!("not looked at: {before}")),
+        _ => passed("signature", "made by that key over this content".to_owned()),
+    }
+}
+
+fn check_claim(name: &'static str, claims: &Map<String, Value>, expected: impl Fn(&str) -> bool) -> Check {
+    match claims.get(name).and_then(Value::as_str) {
+        None => failed(name, "absent, or not a text".to_owned()),
+        Some(text) => check(name, expected(text), format!("{text:?}")),
+    }
+}
+
+fn check_audience(header: &JoseHeader, claims: &Map<String, Value>, settings: &Settings) -> Check {
+    if header.typ.as_deref() == Some(typ::REFRESH) {
+        return check_claim("aud", claims, |audience| audience == settings.issuer);
+    }
+    match claims.get("aud") {
+        None => failed("aud", "absent: every service refuses it".to_owned()),
+        Some(audience) => passed("aud", format!("{audience}: a service of another name refuses it")),
+    }
+}
+
+fn check_times(claims: &Map<String, Value>, now: Instant) -> Check {
+    let instant = |name| claims.get(name).and_then(Value::as_i64).map(Instant::from_seconds);
+    let (Some(issued_at), Some(expires_at)) = (instant("iat"), instant("exp")) else {
+        return failed("iat, exp", "absent, or not whole seconds".to_owned());
+    };
+    let span = format!("from {} to {}", rfc3339(issued_at), rfc3339(expires_at));
+    if now >= expires_at {
+        return failed("iat, exp", format!("{span}: expired"));
+    }
+    check("iat, exp", issued_at <= now, format!("{span}; now it is {}", rfc3339(now)))
+}
+
+fn check_verdict(verdict: &Result<(), Error>) -> Check {
+    match verdict {
+        Ok(()) => passed("verifier", "accepts it, without leeway".to_owned()),
+        Err(error) => failed("verifier", format!("{error} ({})", error.code())),
+    }
+}
+
+async fn check_session(claims: &Map<String, Value>, store: &Store, now: Instant) -> Result<Check, Failure> {
+    let Some(sid) = claims.get("sid").and_then(Value::as_str).map(str::to_owned) else {
+        return Ok(failed("session", "the token names none".to_owned()));
+    };
+    let id = SessionId(sid);
+    let Some(standing) = store.read(move |tx| tx.find_standing(&id)).await? else {
+        return Ok(failed("session", "is not known here, or was removed after its end".to_owned()));
+    };
+    Ok(match standing.gate(&standing.session.client_id, now) {
+        Some(refusal) => failed("session", refusal.to_string()),
+        None => check_generation(claims, &standing),
+    })
+}
+
+fn check_generation(claims: &Map<String, Value>, standing: &Standing) -> Check {
+    let current = standing.session.generation;
+    let user = standing.user.as_ref().map_or("(deleted)", |user| user.username.as_str());
+    let alive = format!("alive, of {user} at {}", standing.session.client_id);
+    match claims.get("gen").and_then(Value::as_i64) {
+        None => passed("session", alive),
+        Some(generation) if generation == current => {
+            passed("session", format!("{alive}; generation {generation} is the current one"))
+        }
+        Some(generation) => failed(
+            "session",
+            format!(
+                "{alive}; generation {generation} was followed by {current}: presented after its grace, it ends the session"
+            ),
+        ),
+    }
+}
+
+fn check(name: &'static str, passed: bool, finding: String) -> Check {
+    Check { name, passed, finding }
+}
+
+fn passed(name: &'static str, finding: String) -> Check {
+    check(name, true, finding)
+}
+
+fn failed(name: &'static str, finding: String) -> Check {
+    check(name, false, finding)
+}

@@ -1,0 +1,59 @@
+use std::fmt;
+use std::process::ExitCode;
+
+use attesto_server::StartError;
+use attesto_server::config::ConfigError;
+use attesto_store::{OpenError, StoreError};
+
+/// Why a command did not do what it was asked for: one line, and an exit code.
+#[derive(Debug)]
+pub struct Failure {
+    line: String,
+    code: u8,
+}
+
+/// `EX_CONFIG` of sysexits: the remedy is in the configuration.
+const CONFIGURATION: u8 = 78;
+
+impl Failure {
+    /// A failure of the command itself.
+    pub fn new(line: impl Into<String>) -> Self {
+        Self { line: line.into(), code: 1 }
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        self.code.into()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self { line: error.to_string(), code: CONFIGURATION }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let code = if error.is_configuration() { CONFIGURATION } else { 1 };
+        Self { line: error.to_string(), code }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.to_string())
+    }
+}

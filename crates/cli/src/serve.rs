@@ -1,0 +1,61 @@
+use std::net::{SocketAddr, TcpListener};
+
+use attesto_server::{StartError, log_to_stderr};
+use clap::Args;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use crate::context::Place;
+use crate::dev;
+use crate::failure::Failure;
+
+/// Run the server
+#[derive(Args)]
+pub struct Serve {
+    /// Set everything up in a data directory first, for development
+    #[arg(long)]
+    dev: bool,
+    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    /// Runs until it is told to stop.
+    pub async fn run(self, place: &Place) -> Result<(), Failure> {
+        // A crash must not leave private keys in a core file. Where that cannot be had, the server still runs.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        if self.dev { self.run_dev(place).await } else { self.run_configured(place).await }
+    }
+
+    async fn run_configured(self, place: &Place) -> Result<(), Failure> {
+        let settings = place.settings()?;
+        log_to_stderr(&settings.log, settings.log_format);
+        let listener = bind(self.listen.unwrap_or(settings.listen))?;
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+        Ok(attesto_server::serve(settings, listener, || announce(address)).await?)
+    }
+
+    async fn run_dev(self, place: &Place) -> Result<(), Failure> {
+        if place.names_config() {
+            return Err(Failure::new("--dev makes its own configuration; name its folder with --data"));
+        }
+        let listener = bind(self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))))?;
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+        let ready = dev::prepare(place.data_directory(), address).await?;
+        let settings = Place::settings_of(place.data_directory())?;
+        log_to_stderr(&settings.log, settings.log_format);
+        let show = move || {
+            ready.show(address);
+            announce(address);
+        };
+        Ok(attesto_server::serve(settings, listener, show).await?)
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|cause| Failure::new(format!("cannot listen on {address}: {cause}")))
+}
+
+fn announce(address: SocketAddr) {
+    println!("listening on http://{address}");
+}
