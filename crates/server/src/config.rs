@@ -271,7 +271,7 @@ fn parse_file(path: &Path) -> Result<toml::Table, ConfigError> {
         problem: format!("cannot be read ({cause}); name an existing file with --config"),
     })?;
     text.parse().map_err(|cause: toml::de::Error| {
-        let line = cause.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        let line = cause.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         ConfigError { place: format!("{place}: line {line}"), problem: cause.message().to_owned() }
     })
 }
