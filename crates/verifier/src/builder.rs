@@ -6,7 +6,7 @@ use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "reqwest")]
 use crate::fetch::Source;
 use crate::keys::{KeySet, NoUsableKey};
-use crate::policy::{Audiences, Policy, TokenType};
+use crate::policy::{Audience, Policy, TokenType};
 use crate::verifier::Verifier;
 
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
@@ -15,7 +15,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 #[must_use = "a builder verifies nothing"]
 pub struct VerifierBuilder {
     issuer: String,
-    audiences: Audiences,
+    audience: Audience,
     algorithms: Vec<Algorithm>,
     token_type: TokenType,
     leeway: Duration,
@@ -65,7 +65,7 @@ impl VerifierBuilder {
     pub(crate) fn new(issuer: String) -> Self {
         Self {
             issuer,
-            audiences: Audiences::Any(Vec::new()),
+            audience: Audience::OneOf(Vec::new()),
             algorithms: vec![Algorithm::Rs256],
             token_type: TokenType::default(),
             leeway: Duration::from_secs(30),
@@ -78,19 +78,19 @@ impl VerifierBuilder {
 
     /// Accepts tokens for this audience. Required; if called repeatedly, any of them will do.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        let mut ours = match self.audiences {
-            Audiences::Any(ours) => ours,
-            Audiences::All => Vec::new(),
+        let mut ours = match self.audience {
+            Audience::OneOf(ours) => ours,
+            Audience::Any => Vec::new(),
         };
         ours.push(audience.into());
-        self.audiences = Audiences::Any(ours);
+        self.audience = Audience::OneOf(ours);
         self
     }
 
     /// Accepts tokens for whomever they are. That is right for the issuer itself and for a gateway that passes the
     /// token on; a service that does so accepts tokens that were made for any other (RFC 9068 §5).
     pub fn any_audience(mut self) -> Self {
-        self.audiences = Audiences::All;
+        self.audience = Audience::Any;
         self
     }
 
@@ -136,7 +136,7 @@ impl VerifierBuilder {
         if self.issuer.is_empty() {
             return Err(BuildError::IssuerMissing);
         }
-        if let Audiences::Any(ours) = &self.audiences
+        if let Audience::OneOf(ours) = &self.audience
             && (ours.is_empty() || ours.iter().any(String::is_empty))
         {
             return Err(BuildError::AudienceMissing);
@@ -149,7 +149,7 @@ impl VerifierBuilder {
         }
         Ok(Policy {
             issuer: self.issuer,
-            audiences: self.audiences,
+            audience: self.audience,
             algorithms: self.algorithms,
             token_type: self.token_type,
             leeway: self.leeway.as_secs().cast_signed(),

@@ -41,7 +41,7 @@ impl StandardClaims {
             return Err(Error::IssuerMismatch);
         }
         let audience = audience(claims)?;
-        if !policy.audiences.accept(&audience) {
+        if !policy.audience.accepts(&audience) {
             return Err(Error::AudienceMismatch);
         }
         let checked = Self {
@@ -107,22 +107,13 @@ fn numeric_date(claims: &Map<String, Value>, name: &'static str) -> Result<Optio
 }
 
 /// A `NumericDate` (RFC 7519 §2) may have a fraction; it is rounded down.
+#[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest integer")]
 fn whole_seconds(number: &Number) -> Option<i64> {
     let seconds = match number.as_i64() {
         Some(seconds) => seconds,
-        None => floor(number.as_f64()?)?,
+        None => number.as_f64()?.floor() as i64,
     };
     (0..=LAST_INSTANT).contains(&seconds).then_some(seconds)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "the range is checked first"
-)]
-fn floor(seconds: f64) -> Option<i64> {
-    let floor = seconds.floor();
-    (0.0..=LAST_INSTANT as f64).contains(&floor).then_some(floor as i64)
 }
 
 fn required_string<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, Error> {

@@ -25,18 +25,16 @@ impl TokenType {
 }
 
 /// Whom a token may be for.
-pub(crate) enum Audiences {
-    /// It names at least one of these.
-    Any(Vec<String>),
-    /// It names somebody. Said out loud by the issuer itself, and by gateways.
-    All,
+pub(crate) enum Audience {
+    OneOf(Vec<String>),
+    Any,
 }
 
-impl Audiences {
-    pub(crate) fn accept(&self, named: &[String]) -> bool {
+impl Audience {
+    pub(crate) fn accepts(&self, named: &[String]) -> bool {
         match self {
-            Self::Any(ours) => named.iter().any(|audience| ours.contains(audience)),
-            Self::All => !named.is_empty(),
+            Self::OneOf(ours) => named.iter().any(|audience| ours.contains(audience)),
+            Self::Any => true,
         }
     }
 }
@@ -44,7 +42,7 @@ impl Audiences {
 /// What a token has to be, fixed when the verifier is built.
 pub(crate) struct Policy {
     pub(crate) issuer: String,
-    pub(crate) audiences: Audiences,
+    pub(crate) audience: Audience,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) token_type: TokenType,
     /// In seconds.

@@ -1,3 +1,5 @@
+use std::env;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use attesto_verifier::{Error, Verifier};
@@ -32,6 +34,19 @@ async fn the_first_keys_are_fetched_at_once() {
     assert!(request.starts_with("GET /jwks.json HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("cache-control: no-cache\r\n"), "{request}");
     assert!(!request.contains("if-none-match"), "{request}");
+}
+
+/// The environment is read once, at start, so this needs a process of its own.
+#[test]
+fn a_proxy_is_not_asked_for_this_machine() {
+    let test = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "fetch::the_first_keys_are_fetched_at_once"])
+        .env("HTTP_PROXY", "http://127.0.0.1:9")
+        .env("http_proxy", "http://127.0.0.1:9")
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&test.stdout);
+    assert!(report.contains("1 passed"), "{report}");
 }
 
 #[tokio::test]

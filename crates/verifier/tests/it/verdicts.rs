@@ -240,6 +240,12 @@ fn audiences() {
     let either = builder().audience("billing").build_offline(&KEY.jwks()).unwrap();
     assert!(either.verify::<Value>(&KEY.token(&with("aud", "billing"))).is_ok());
     assert!(either.verify::<Value>(&KEY.token(&claims())).is_ok());
+
+    let gateway = builder().any_audience().build_offline(&KEY.jwks()).unwrap();
+    let verdict = |claims: &Value| gateway.verify::<Value>(&KEY.token(claims)).map(drop);
+    assert_eq!(verdict(&with("aud", "billing")), Ok(()));
+    assert_eq!(verdict(&with("aud", json!([]))), Err(Error::ClaimInvalid("aud")));
+    assert_eq!(verdict(&without("aud")), Err(Error::ClaimMissing("aud")));
 }
 
 #[test]
