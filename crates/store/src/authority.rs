@@ -4,7 +4,7 @@ use attesto_core::{Authority, AuthorityId};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
-use crate::row::{duration, millis};
+use crate::row::{RowOf, millis};
 use crate::schema::authority;
 use crate::store::{Read, Write};
 
@@ -15,11 +15,12 @@ impl Read<'_> {
             .select((authority::id, authority::issuer, authority::longest_access_lifetime))
             .first(self.connection)
             .optional()?;
-        Ok(row.map(|(id, issuer, longest)| Authority {
-            id: AuthorityId(id),
-            issuer,
-            longest_access_lifetime: duration(longest),
-        }))
+        let of = RowOf { table: "authority", row: "1" };
+        row.map(|(id, issuer, longest)| {
+            let longest_access_lifetime = of.duration("longest_access_lifetime", longest)?;
+            Ok(Authority { id: AuthorityId(id), issuer, longest_access_lifetime })
+        })
+        .transpose()
     }
 
     pub(crate) fn authority(&mut self) -> Result<Authority, StoreError> {

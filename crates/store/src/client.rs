@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::error::StoreError;
-use crate::row::{RowOf, duration, instant, millis};
+use crate::row::{RowOf, instant, millis};
 use crate::schema::clients;
 use crate::store::{Read, Write};
 use crate::user::Added;
@@ -145,6 +145,7 @@ impl TryFrom<ClientRow> for Client {
             None => ClientKind::Public,
             Some(digest) => ClientKind::Confidential(of.digest("secret_digest", &digest)?),
         };
+        let grace_interval = row.grace_interval.map(|millis| of.duration("grace_interval", millis));
         Ok(Self {
             kind,
             redirect_uris: of.need("redirect_uris", serde_json::from_str(&row.redirect_uris))?,
@@ -152,7 +153,7 @@ impl TryFrom<ClientRow> for Client {
             id: ClientId(row.id),
             audience: row.audience,
             rotates: row.rotates,
-            grace_interval: row.grace_interval.map(duration),
+            grace_interval: grace_interval.transpose()?,
             disabled_at: instant(row.disabled_at),
             watermark: Watermark(instant(row.watermark_at)),
             created_at: Instant::from_millis(row.created_at),

@@ -1,6 +1,8 @@
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use crate::connection::unreachable;
 use crate::error::{OpenError, StoreError};
 use crate::schema::schema_requirement;
 use crate::url::DatabaseUrl;
@@ -31,11 +33,20 @@ pub(crate) fn check_requirement(
     let needed: String = schema_requirement::table
         .select(schema_requirement::minimum_binary)
         .first(connection)
-        .map_err(|_| OpenError::Foreign(url.clone()))?;
+        .map_err(|cause| {
+            if is_foreign(&cause) { OpenError::Foreign(url.clone()) } else { unreachable(url, &cause) }
+        })?;
     if version(&needed) > version(THIS_BINARY) {
         return Err(OpenError::BinaryTooOld { url: url.clone(), needed, this: THIS_BINARY });
     }
     Ok(())
+}
+
+/// Whether SQLite says that the file is none of its own, or that there is no such table in it. Everything else is no
+/// reason to call a database foreign: it may be damaged, or locked.
+fn is_foreign(cause: &Error) -> bool {
+    let says = |text| matches!(cause, Error::DatabaseError(_, info) if info.message().contains(text));
+    *cause == Error::NotFound || ["not a database", "no such table", "no such column"].into_iter().any(says)
 }
 
 /// A version as numbers. Text that is no version is newer than everything: it was not written by this program.

@@ -22,6 +22,11 @@ impl RowOf<'_> {
         Digest::from_bytes(bytes).ok_or_else(|| self.impossible(column))
     }
 
+    /// A length of time, which is never negative.
+    pub(crate) fn duration(&self, column: &'static str, millis: i64) -> Result<Duration, StoreError> {
+        self.need(column, u64::try_from(millis)).map(Duration::from_millis)
+    }
+
     fn impossible(&self, column: &'static str) -> StoreError {
         StoreError::Inconsistent { table: self.table, column, row: self.row.to_owned() }
     }
@@ -33,8 +38,4 @@ pub(crate) fn instant(millis: Option<i64>) -> Option<Instant> {
 
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-pub(crate) fn duration(millis: i64) -> Duration {
-    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }

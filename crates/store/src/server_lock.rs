@@ -15,8 +15,12 @@ impl ServerLock {
         path.push(".lock");
         let unreachable =
             |cause: std::io::Error| OpenError::Unreachable { url: url.clone(), cause: cause.to_string() };
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unreachable)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        // Whoever can open the file can lock it.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(unreachable)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.into())),

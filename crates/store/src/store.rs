@@ -48,8 +48,9 @@ impl Store {
     /// Opens a database that exists and that this program can work on. Changes nothing; its schema may be older than
     /// this program ([`Self::migrate`], [`Self::require_current`]).
     pub fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let mut connection = connection::writer(url)?;
+        let mut connection = connection::plain(url)?;
         migration::check_requirement(&mut connection, url)?;
+        connection::require_writable(&mut connection, url)?;
         Self::connect(url)
     }
 
@@ -171,5 +172,25 @@ fn create_file(url: &DatabaseUrl) -> Result<(), OpenError> {
             Err(OpenError::Exists(url.clone()))
         }
         Err(cause) => Err(connection::unreachable(url, &cause)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::RunQueryDsl;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::parse("sqlite:a.db", folder.path()).unwrap();
+        let store = Store::create(&url).await.unwrap();
+        let written = store.read(|read| {
+            let change = diesel::sql_query("UPDATE revocation_counter SET seq = 7");
+            Ok(change.execute(read.connection)?)
+        });
+        let refused = written.await.unwrap_err().to_string();
+        assert!(refused.contains("readonly"), "{refused}");
     }
 }
