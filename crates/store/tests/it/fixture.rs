@@ -1,0 +1,228 @@
+//! One database per test, with little in it, and its contents as text.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use attesto_core::{
+    AccessGrant, Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, CustomClaims,
+    Digest, Event, Instant, Jti, Keep, PasswordHash, Policy, Rotation, Scope, Session, SessionId, User,
+    UserId, Username, Watermark,
+};
+use attesto_store::{DatabaseUrl, Read, Store, StoreError, Write};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use tempfile::TempDir;
+
+/// When everything happens: not on a whole second, so that rounding shows.
+pub(crate) const NOW: Instant = Instant::from_millis(1_700_000_000_400);
+
+pub(crate) const LONGEST_ACCESS_LIFETIME: Duration = Duration::from_secs(600);
+
+pub(crate) struct Database {
+    pub(crate) store: Store,
+    pub(crate) url: DatabaseUrl,
+    pub(crate) folder: TempDir,
+}
+
+impl Database {
+    /// A new database that knows its authority and nothing else.
+    pub(crate) async fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = url_in(folder.path());
+        let store = Store::create(&url).await.unwrap();
+        let database = Self { store, url, folder };
+        let authority = Authority {
+            id: AuthorityId("a-test".to_owned()),
+            issuer: "https://issuer.example".to_owned(),
+            longest_access_lifetime: LONGEST_ACCESS_LIFETIME,
+        };
+        database.write(move |write| write.insert_authority(&authority)).await;
+        database
+    }
+
+    /// A database with the user `ada` and the client `web`.
+    pub(crate) async fn new() -> Self {
+        let database = Self::empty().await;
+        database
+            .write(|write| {
+                write.insert_client(&client("web"), &event(Event::ClientAdded))?;
+                write.insert_user(&user("ada"), &event(Event::UserAdded))
+            })
+            .await;
+        database
+    }
+
+    /// Begins a session of `ada` at `web`.
+    pub(crate) async fn begin(&self, id: &str) -> Session {
+        let session = session(id, NOW);
+        let begun = session.clone();
+        self.write(move |write| write.insert_session(&begun, 1, &event(Event::SignedIn))).await;
+        session
+    }
+
+    pub(crate) async fn write<T, F>(&self, changes: F) -> T
+    where
+        T: Send + 'static,
+        F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.store.write(changes).await.unwrap()
+    }
+
+    pub(crate) async fn read<T, F>(&self, queries: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.store.read(queries).await.unwrap()
+    }
+
+    /// The session as it is stored.
+    pub(crate) async fn session(&self, id: &str) -> Session {
+        let id = SessionId(id.to_owned());
+        self.read(move |read| read.find_standing(&id)).await.unwrap().session
+    }
+
+    /// Changes the file behind the store's back, constraints or not.
+    pub(crate) fn tamper(&self, sql: &str) {
+        tamper(&self.url, sql);
+    }
+
+    /// The rows of a table: `column=literal` for each column.
+    pub(crate) fn rows(&self, table: &str) -> Vec<String> {
+        rows(&mut connect(&self.url), table)
+    }
+
+    /// Every row of every table.
+    pub(crate) fn contents(&self) -> Vec<String> {
+        let connection = &mut connect(&self.url);
+        texts(connection, "SELECT name AS text FROM sqlite_master WHERE type = 'table' ORDER BY name")
+            .iter()
+            .flat_map(|table| {
+                let rows = rows(connection, table);
+                rows.into_iter().map(move |row| format!("{table}: {row}"))
+            })
+            .collect()
+    }
+}
+
+/// What is in `after` and was not in `before`.
+pub(crate) fn added(before: &[String], after: &[String]) -> Vec<String> {
+    after.iter().filter(|row| !before.contains(row)).cloned().collect()
+}
+
+pub(crate) fn url_in(folder: &Path) -> DatabaseUrl {
+    DatabaseUrl::parse("sqlite:attesto.db", folder).unwrap()
+}
+
+/// The database's own file and those that SQLite keeps beside it.
+pub(crate) fn files(url: &DatabaseUrl) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| PathBuf::from(format!("{}{suffix}", url.path().display())))
+}
+
+pub(crate) fn tamper(url: &DatabaseUrl, sql: &str) {
+    connect(url).batch_execute(&format!("PRAGMA ignore_check_constraints = ON; {sql}")).unwrap();
+}
+
+pub(crate) fn connect(url: &DatabaseUrl) -> SqliteConnection {
+    SqliteConnection::establish(url.path().to_str().unwrap()).unwrap()
+}
+
+fn rows(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
+    let columns = texts(connection, &format!("SELECT name AS text FROM pragma_table_info('{table}')"));
+    let row: Vec<_> = columns.iter().map(|name| format!("'{name}=' || quote({name})")).collect();
+    texts(connection, &format!("SELECT {} AS text FROM {table} ORDER BY 1", row.join(" || ' ' || ")))
+}
+
+fn texts(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        text: String,
+    }
+    let rows: Vec<Row> = diesel::sql_query(query).load(connection).unwrap();
+    rows.into_iter().map(|row| row.text).collect()
+}
+
+pub(crate) fn event(event: Event) -> AuditEvent {
+    AuditEvent::new(event, Actor::Operator("tester".to_owned()), NOW)
+}
+
+pub(crate) fn user(id: &str) -> User {
+    User {
+        id: UserId(id.to_owned()),
+        username: Username::new(id).unwrap(),
+        password_hash: PasswordHash::new("$argon2id$".to_owned()),
+        password_version: 1,
+        claims: claims(r#"{"role":"x"}"#),
+        disabled_at: None,
+        watermark: Watermark::default(),
+        created_at: NOW,
+    }
+}
+
+pub(crate) fn client(id: &str) -> Client {
+    Client {
+        id: ClientId(id.to_owned()),
+        kind: ClientKind::Public,
+        redirect_uris: vec![],
+        audience: "shop".to_owned(),
+        scope: scope("read write"),
+        rotates: true,
+        grace_interval: None,
+        disabled_at: None,
+        watermark: Watermark::default(),
+        created_at: NOW,
+    }
+}
+
+/// A session of `ada` at `web` that is decided at `at`.
+pub(crate) fn session(id: &str, at: Instant) -> Session {
+    user("ada")
+        .open_session(&client("web"), SessionId(id.to_owned()), &Policy::default(), at)
+        .unwrap()
+        .signed(digest("first"), "kid-1".to_owned(), digest("browser"))
+}
+
+/// A move from generation `from`, told apart from others by the secret of the successor.
+pub(crate) fn rotation(sid: &str, from: i64, successor: &str) -> Rotation {
+    Rotation {
+        sid: SessionId(sid.to_owned()),
+        from,
+        jti_digest: digest(successor),
+        previous_jti_digest: digest("presented"),
+        rotated_at: NOW + Duration::from_secs(1),
+        kid: "kid-2".to_owned(),
+        sealed_successor: successor.as_bytes().to_vec(),
+        rotated_by: digest("elsewhere"),
+        idle_expires_at: NOW + Duration::from_secs(100),
+    }
+}
+
+/// A use of a token of `session` that stays.
+pub(crate) fn keep(session: &Session, generation: i64) -> Keep {
+    let access = AccessGrant {
+        user_id: session.user_id.clone(),
+        client_id: session.client_id.clone(),
+        sid: session.id.clone(),
+        audience: session.audience.clone(),
+        scope: session.scope.clone(),
+        auth_time: session.auth_time,
+        claims: session.claims.clone(),
+        issued_at: NOW + Duration::from_secs(2),
+        expires_at: NOW + LONGEST_ACCESS_LIFETIME,
+    };
+    Keep { access, generation, idle_expires_at: NOW + Duration::from_secs(200) }
+}
+
+pub(crate) fn digest(secret: &str) -> Digest {
+    Jti::new(secret.to_owned()).digest()
+}
+
+pub(crate) fn claims(json: &str) -> CustomClaims {
+    CustomClaims::parse(json).unwrap()
+}
+
+pub(crate) fn scope(text: &str) -> Scope {
+    text.parse().unwrap()
+}

@@ -1,0 +1,14 @@
+//! The store on real SQLite files. What many writers do is tried with many processes, each with its own connections.
+
+mod atomicity;
+mod constraints;
+mod ends;
+mod feed;
+mod fixture;
+mod opening;
+mod processes;
+mod purge;
+mod round_trip;
+mod session;
+mod sign_in;
+mod throttle;
