@@ -1,0 +1,121 @@
+//! Other programs, and how they end.
+
+use std::env;
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A process of ours, killed if the test forgets it or fails.
+pub(crate) struct Process(pub(crate) Child);
+
+/// What a program left: its exit code, and what it said.
+pub(crate) struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// `attesto`, without any setting from the environment of the tests.
+pub(crate) fn attesto() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attesto"));
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("ATTESTO_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a program to its end.
+pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
+    // A program that was satisfied, or refused, before the end of its input has closed the pipe.
+    let _ = child.stdin.take().expect("standard input is a pipe").write_all(input.as_bytes());
+    Outcome::from(child.wait_with_output().unwrap())
+}
+
+/// Asks again and again until there is an answer. For what happens soon, never for what takes its time.
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+impl Process {
+    /// Starts a server that says `listening on http://…` as soon as it does, with all the lines that came before. No
+    /// address means that it ended instead.
+    pub(crate) fn serve(command: &mut Command) -> (Self, Vec<String>, Option<SocketAddr>) {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let child = command.spawn().unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
+        let mut process = Self(child);
+        let stdout = process.0.stdout.take().expect("standard output is a pipe");
+        let mut said = Vec::new();
+        for line in BufReader::new(stdout).lines() {
+            let line = line.unwrap();
+            if let Some(address) = line.strip_prefix("listening on http://") {
+                return (process, said, Some(address.parse().expect("an address")));
+            }
+            said.push(line);
+        }
+        (process, said, None)
+    }
+
+    /// `kill -9`: no destructor, no flush, no goodbye. Returns when the process is gone.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Waits for the end.
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        until("the process ends", || self.0.try_wait().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Outcome {
+    pub(crate) fn new(code: Option<i32>, stdout: String, stderr: String) -> Self {
+        Self { code, stdout, stderr }
+    }
+
+    /// The output of a program that did what it was asked for, and had nothing to complain of.
+    #[track_caller]
+    pub(crate) fn done(self) -> String {
+        assert!(self.code == Some(0) && self.stderr.is_empty(), "{self:?}");
+        self.stdout
+    }
+
+    /// Exit code, standard output and standard error, whatever they are.
+    pub(crate) fn any(self) -> (Option<i32>, String, String) {
+        (self.code, self.stdout, self.stderr)
+    }
+}
+
+impl From<Output> for Outcome {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("programs speak UTF-8");
+        Self::new(status.code(), text(stdout), text(stderr))
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {:?}\n{}\n{}", self.code, self.stdout, self.stderr)
+    }
+}
