@@ -1,5 +1,7 @@
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::Error;
+use diesel::sql_types::BigInt;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::connection::unreachable;
@@ -25,11 +27,25 @@ pub(crate) fn is_pending(connection: &mut SqliteConnection) -> Result<bool, Stor
     connection.has_pending_migration(MIGRATIONS).map_err(|cause| StoreError::Migration(cause.to_string()))
 }
 
+/// Whether nothing was ever written: what an interrupted start leaves behind. SQLite itself takes any file that is
+/// shorter than its header for an empty database, somebody's one-line note included.
+pub(crate) fn is_blank(connection: &mut SqliteConnection, url: &DatabaseUrl) -> bool {
+    const HEADER: u64 = 100;
+    if url.path().metadata().is_ok_and(|file| (1..HEADER).contains(&file.len())) {
+        return false;
+    }
+    let tables = "(SELECT COUNT(*) FROM sqlite_schema WHERE name NOT LIKE '!_!_diesel%' ESCAPE '!')";
+    diesel::select(sql::<BigInt>(tables)).get_result(connection) == Ok(0_i64)
+}
+
 /// Refuses a database that is not ours, or whose schema has left this program behind. Changes nothing.
 pub(crate) fn check_requirement(
     connection: &mut SqliteConnection,
     url: &DatabaseUrl,
 ) -> Result<(), OpenError> {
+    if is_blank(connection, url) {
+        return Err(OpenError::Absent(url.clone()));
+    }
     let needed: String = schema_requirement::table
         .select(schema_requirement::minimum_binary)
         .first(connection)

@@ -37,9 +37,13 @@ pub struct Write<'a>(Read<'a>);
 type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
 
 impl Store {
-    /// Makes a new database, readable by its owner only, with the present schema. Needs a tokio runtime from here on.
+    /// Makes a new database, readable by its owner only, with the present schema. An empty one, as an interrupted start
+    /// leaves it, is filled. Needs a tokio runtime from here on.
     pub async fn create(url: &DatabaseUrl) -> Result<Self, OpenError> {
         create_file(url)?;
+        if !connection::plain(url).is_ok_and(|mut connection| migration::is_blank(&mut connection, url)) {
+            return Err(OpenError::Exists(url.clone()));
+        }
         let store = Self::connect(url)?;
         store.migrate().await?;
         Ok(store)
@@ -161,6 +165,7 @@ impl DerefMut for Write<'_> {
     }
 }
 
+/// An existing file stays as it is.
 fn create_file(url: &DatabaseUrl) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -168,9 +173,7 @@ fn create_file(url: &DatabaseUrl) -> Result<(), OpenError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(url.path()) {
         Ok(_) => Ok(()),
-        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(OpenError::Exists(url.clone()))
-        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => Err(connection::unreachable(url, &cause)),
     }
 }

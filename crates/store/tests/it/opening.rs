@@ -22,7 +22,7 @@ const FOREIGN: &str = "URL is not a database of Attesto";
 async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
     let table: [(&str, Make, &str); 8] = [
         ("nothing", |_| (), "there is no database at URL; `attesto init` makes one"),
-        ("an empty file", |path| fs::write(path, "").unwrap(), FOREIGN),
+        ("an empty file", |path| fs::write(path, "").unwrap(), "there is no database at URL"),
         ("a letter", |path| fs::write(path, "x").unwrap(), FOREIGN),
         ("a text", |path| fs::write(path, "word\n".repeat(2000)).unwrap(), FOREIGN),
         ("another program's database", |path| other_program(path, "t (x)"), FOREIGN),
@@ -97,10 +97,9 @@ async fn what_exists_is_not_created_again() {
     let (folder, ours) = closed().await;
     let path = |name: &str| DatabaseUrl::parse(&format!("sqlite:{name}"), folder.path()).unwrap();
     fs::write(folder.path().join("text"), "word").unwrap();
-    fs::write(folder.path().join("empty"), "").unwrap();
     fs::create_dir(folder.path().join("directory")).unwrap();
     let before = listing(folder.path());
-    for url in [ours, path("text"), path("empty"), path("directory")] {
+    for url in [ours, path("text"), path("directory")] {
         let refused = Store::create(&url).await.err().unwrap();
         assert!(matches!(&refused, OpenError::Exists(named) if *named == url), "{refused}");
         assert_eq!(listing(folder.path()), before);
@@ -108,6 +107,15 @@ async fn what_exists_is_not_created_again() {
     let refused = Store::create(&path("absent/attesto.db")).await.err().unwrap();
     assert!(matches!(refused, OpenError::Unreachable { .. }), "{refused}");
     assert_eq!(listing(folder.path()), before);
+}
+
+#[tokio::test]
+async fn an_interrupted_start_is_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = url_in(folder.path());
+    fs::write(url.path(), "").unwrap();
+    Store::create(&url).await.unwrap();
+    assert!(matches!(Store::create(&url).await, Err(OpenError::Exists(_))));
 }
 
 #[tokio::test]
