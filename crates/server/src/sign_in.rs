@@ -35,17 +35,27 @@ pub async fn sign_in(
         return Ok(Err(refusal));
     }
 
+    let outcome = decide(app, client_id, user, password, &keys, caller).await;
+    if outcome.is_err() {
+        refund(app, &keys).await?;
+    }
+    outcome
+}
+
+async fn decide(
+    app: &App,
+    client_id: &ClientId,
+    user: Option<User>,
+    password: Password,
+    keys: &ThrottleKeys,
+    caller: &Caller,
+) -> Result<Result<Pair, Refusal>, Unavailable> {
+    let user_id = user.as_ref().map(|user| user.id.clone());
     let stored = user.as_ref().map(|user| user.password_hash.clone());
-    let matches = match app.passwords.verify(password, stored).await {
-        Ok(matches) => matches,
-        Err(unavailable) => {
-            refund(app, &keys).await?;
-            return Err(unavailable);
-        }
-    };
+    let matches = app.passwords.verify(password, stored).await?;
     match user.filter(|user| matches && user.disabled_at.is_none()) {
         Some(user) => begin(app, client_id, user, keys, caller).await,
-        None => refuse(app, client_id, username, caller).await.map(Err),
+        None => refuse(app, client_id, user_id, caller).await.map(Err),
     }
 }
 
@@ -54,7 +64,7 @@ async fn begin(
     app: &App,
     client_id: &ClientId,
     proven: User,
-    keys: ThrottleKeys,
+    keys: &ThrottleKeys,
     caller: &Caller,
 ) -> Result<Result<Pair, Refusal>, Unavailable> {
     for _ in 0..ATTEMPTS {
@@ -111,22 +121,19 @@ async fn refund(app: &App, keys: &ThrottleKeys) -> Result<(), Unavailable> {
     Ok(app.store.write(move |tx| tx.refund_attempt(&keys, limits, now)).await?)
 }
 
+/// An unknown name is not recorded: people type passwords into the wrong field.
 async fn refuse(
     app: &App,
     client_id: &ClientId,
-    username: &str,
+    user_id: Option<UserId>,
     caller: &Caller,
 ) -> Result<Refusal, Unavailable> {
-    let name = username.to_owned();
     let event = caller.event(Event::SignInRefused, app.clock.now()).client(client_id);
-    app.store
-        .write(move |tx| {
-            // The name itself is not recorded: people type passwords into the wrong field.
-            let user = tx.find_user_by_name(&name)?;
-            let event = event.clone();
-            tx.record(&user.map(|user| event.clone().user(&user.id)).unwrap_or(event))
-        })
-        .await?;
+    let event = match &user_id {
+        Some(user_id) => event.user(user_id),
+        None => event,
+    };
+    app.store.write(move |tx| tx.record(&event)).await?;
     Ok(Refusal::CredentialsInvalid)
 }
 
