@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::result::Error;
 use diesel::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -93,7 +94,13 @@ impl Store {
         F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.submit(move |connection| {
-            connection.immediate_transaction(|connection| changes(&mut Write(Read { connection })))
+            let mut cause = None;
+            let written = connection.immediate_transaction(|connection| {
+                let changed = changes(&mut Write(Read { connection }));
+                changed.map_err(|refused| cause = Some(refused)).map_err(|()| Error::RollbackTransaction)
+            });
+            // A full disk can roll back by itself. The rollback that follows then fails, and its error explains nothing.
+            written.map_err(|refused| cause.unwrap_or(refused.into()))
         })
         .await
     }
@@ -180,7 +187,9 @@ fn create_file(url: &DatabaseUrl) -> Result<(), OpenError> {
 
 #[cfg(test)]
 mod tests {
+    use attesto_core::{Actor, AuditEvent, Event, Instant};
     use diesel::RunQueryDsl;
+    use diesel::connection::SimpleConnection;
 
     use super::*;
 
@@ -195,5 +204,25 @@ mod tests {
         });
         let refused = written.await.unwrap_err().to_string();
         assert!(refused.contains("readonly"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_one_write_and_not_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::parse("sqlite:a.db", folder.path()).unwrap();
+        let store = Store::create(&url).await.unwrap();
+        let limit = |pages: u32| {
+            let pragma = format!("PRAGMA max_page_count = {pages}");
+            store.submit(move |connection| Ok(connection.batch_execute(&pragma)?))
+        };
+        let event = AuditEvent::new(Event::Initialised, Actor::Server, Instant::from_millis(0));
+        let long = event.clone().note(&"x".repeat(100_000));
+
+        limit(200).await.unwrap();
+        let failed = store.write(move |write| (0..100).try_for_each(|_| write.record(&long))).await;
+        assert!(failed.unwrap_err().to_string().contains("full"));
+        limit(u32::MAX).await.unwrap();
+        store.write(move |write| write.record(&event)).await.unwrap();
+        assert_eq!(store.read(|read| read.list_audit_events(10)).await.unwrap().len(), 1);
     }
 }
