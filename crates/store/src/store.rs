@@ -1,4 +1,4 @@
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,6 +45,7 @@ impl Store {
         if !connection::plain(url).is_ok_and(|mut connection| migration::is_blank(&mut connection, url)) {
             return Err(OpenError::Exists(url.clone()));
         }
+        hide_file(url)?;
         let store = Self::connect(url)?;
         store.migrate().await?;
         Ok(store)
@@ -96,8 +97,10 @@ impl Store {
         self.submit(move |connection| {
             let mut cause = None;
             let written = connection.immediate_transaction(|connection| {
-                let changed = changes(&mut Write(Read { connection }));
-                changed.map_err(|refused| cause = Some(refused)).map_err(|()| Error::RollbackTransaction)
+                changes(&mut Write(Read { connection })).map_err(|refused| {
+                    cause = Some(refused);
+                    Error::RollbackTransaction
+                })
             });
             // A full disk can roll back by itself. The rollback that follows then fails, and its error explains nothing.
             written.map_err(|refused| cause.unwrap_or(refused.into()))
@@ -183,6 +186,14 @@ fn create_file(url: &DatabaseUrl) -> Result<(), OpenError> {
         Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => Err(connection::unreachable(url, &cause)),
     }
+}
+
+/// An empty file that somebody else made may be readable by all.
+fn hide_file(url: &DatabaseUrl) -> Result<(), OpenError> {
+    #[cfg(unix)]
+    fs::set_permissions(url.path(), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .map_err(|cause| connection::unreachable(url, &cause))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -114,7 +114,9 @@ async fn an_interrupted_start_is_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let url = url_in(folder.path());
     fs::write(url.path(), "").unwrap();
+    allow(url.path(), 0o644);
     Store::create(&url).await.unwrap();
+    assert_eq!(fs::metadata(url.path()).unwrap().mode() & 0o777, 0o600);
     assert!(matches!(Store::create(&url).await, Err(OpenError::Exists(_))));
 }
 
