@@ -7,7 +7,7 @@ use attesto_core::{
     KeyState, Purpose, User, Watermark,
 };
 use attesto_keyring::{KeyEncryptionKey, KeyEncryptionKeys, generate, random_id};
-use attesto_store::{DatabaseUrl, OpenError, Store};
+use attesto_store::{DatabaseUrl, OpenError, ServerLock, Store};
 
 use crate::config::Settings;
 use crate::start::StartError;
@@ -40,13 +40,14 @@ pub async fn find(settings: &Settings) -> Result<Found, StartError> {
 }
 
 /// Sets everything up, in one transaction after the files are there. An interrupted start is simply repeated; a
-/// database that was set up before is never touched.
+/// database that was set up before is never touched. Of several at once, one does it and the others are refused.
 pub async fn initialise(
     settings: &Settings,
     beginning: Beginning,
     actor: Actor,
     now: Instant,
 ) -> Result<(), StartError> {
+    let _lock = ServerLock::acquire(&settings.database)?;
     let sealing = read_or_create_keks(settings)?;
     let store = open_or_create(&settings.database).await?;
     let authority = Authority {
