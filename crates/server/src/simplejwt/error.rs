@@ -4,8 +4,8 @@ use std::time::Duration;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use attesto_core::Refusal;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::unavailable::Unavailable;
 
@@ -21,7 +21,7 @@ pub enum SimpleJwtError {
     /// We cannot answer now.
     Unavailable(Unavailable),
     /// Some fields are missing or of the wrong kind.
-    Fields(Map<String, Value>),
+    Fields(FieldErrors),
     /// The JSON document is no object; names Python's word for what it is, or nothing for `null`.
     NotAnObject(Option<&'static str>),
     /// The body does not parse as what it says it is.
@@ -43,6 +43,16 @@ pub enum SimpleJwtError {
     NotAcceptable,
     /// Neither POST nor OPTIONS.
     MethodNotAllowed(String),
+}
+
+/// What is wrong with each field, in the order in which the endpoint names them.
+#[derive(Debug, Default)]
+pub struct FieldErrors(pub Vec<(&'static str, Vec<String>)>);
+
+impl Serialize for FieldErrors {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(field, messages)| (field, messages)))
+    }
 }
 
 /// The shape of everything but field errors, its members in the order of the original.

@@ -10,10 +10,9 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::{StreamExt as _, stream};
 use multer::Multipart;
-use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::error::SimpleJwtError;
+use super::error::{FieldErrors, SimpleJwtError};
 use super::json;
 use super::text::{Given, char_field};
 
@@ -35,7 +34,7 @@ pub trait FromFields: Sized {
 /// Hands out fields and collects what is wrong with them.
 pub struct Reader {
     given: HashMap<String, Given>,
-    errors: Map<String, Value>,
+    errors: FieldErrors,
 }
 
 impl<T> Fields<T> {
@@ -47,9 +46,9 @@ impl<T> Fields<T> {
 
 impl Reader {
     /// The text of a field; empty, and the request refused, if it is not acceptable.
-    pub fn text(&mut self, name: &str) -> String {
+    pub fn text(&mut self, name: &'static str) -> String {
         char_field(self.given.get(name)).unwrap_or_else(|messages| {
-            self.errors.insert(name.to_owned(), messages.into());
+            self.errors.0.push((name, messages));
             String::new()
         })
     }
@@ -64,9 +63,9 @@ impl<T: FromFields + 'static> FromRequest for Fields<T> {
         Box::pin(async move {
             let body = timeout(BODY_TIMEOUT, read(&request, payload));
             let body = body.await.map_err(|_| SimpleJwtError::BodyTooSlow)??;
-            let mut reader = Reader { given: parse(&request, body).await?, errors: Map::new() };
+            let mut reader = Reader { given: parse(&request, body).await?, errors: FieldErrors::default() };
             let fields = T::from_fields(&mut reader);
-            if reader.errors.is_empty() {
+            if reader.errors.0.is_empty() {
                 Ok(Self(fields))
             } else {
                 Err(SimpleJwtError::Fields(reader.errors))
