@@ -33,5 +33,5 @@ pub async fn obtain(
         sign_in(&app, &ClientId::simplejwt(), &username, password, &caller).await
     });
     let pair = task.await.map_err(|_| Unavailable::Cancelled)???;
-    Ok(Pair { access: pair.access, refresh: Some(pair.refresh) })
+    Ok(Pair { refresh: pair.refresh, access: pair.access })
 }

@@ -1,7 +1,7 @@
 use actix_web::web;
 use attesto_core::ClientId;
 
-use super::answer::Pair;
+use super::answer::Renewed;
 use super::error::SimpleJwtError;
 use super::fields::{Fields, FromFields, Reader};
 use crate::app::App;
@@ -24,11 +24,11 @@ pub async fn refresh(
     app: web::Data<App>,
     caller: Caller,
     fields: Fields<Refresh>,
-) -> Result<Pair, SimpleJwtError> {
+) -> Result<Renewed, SimpleJwtError> {
     let now = app.clock.now();
     let presented = app.tokens.read_refresh(&fields.into_inner().refresh)?;
     Ok(match renew(&app, &ClientId::simplejwt(), &presented, &caller, now).await?? {
-        Renewal::Pair(pair) => Pair { access: pair.access, refresh: Some(pair.refresh) },
-        Renewal::Access(access) => Pair { access, refresh: None },
+        Renewal::Pair(pair) => Renewed { access: pair.access, refresh: Some(pair.refresh) },
+        Renewal::Access(access) => Renewed { access, refresh: None },
     })
 }
