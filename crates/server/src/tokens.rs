@@ -34,20 +34,7 @@ impl Tokens {
         })
     }
 
-    /// Reads a refresh token. [`Error::TypeMismatch`] means that it is a good access token instead: of a token that is
-    /// bad in several ways, SimpleJWT names the signature and the expiry first.
-    pub fn read_refresh(&self, token: &str) -> Result<Presented, Error> {
-        match self.refresh.verify::<RefreshTokenClaims>(token) {
-            Ok(verified) => Ok(presented(verified.claims)),
-            Err(Error::TypeMismatch) => {
-                self.access.verify::<AccessTokenClaims>(token)?;
-                Err(Error::TypeMismatch)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads a token of either kind.
+    /// Reads a token of either kind. [`Error::TypeMismatch`] means neither: our keys never signed it.
     pub fn read(&self, token: &str) -> Result<OwnToken, Error> {
         match self.refresh.verify::<RefreshTokenClaims>(token) {
             Ok(verified) => Ok(OwnToken::Refresh(presented(verified.claims))),

@@ -16,7 +16,7 @@ pub async fn blacklist(
     fields: Fields<Refresh>,
 ) -> Result<Empty, SimpleJwtError> {
     let now = app.clock.now();
-    let presented = app.tokens.read_refresh(&fields.into_inner().refresh)?;
+    let presented = fields.into_inner().read(&app)?;
     end(&app, &ClientId::simplejwt(), &presented, &caller, now).await??;
     Ok(Empty {})
 }

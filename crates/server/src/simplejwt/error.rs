@@ -16,6 +16,8 @@ pub enum SimpleJwtError {
     Refused(Refusal),
     /// The token did not pass the verifier.
     Token(attesto_verifier::Error),
+    /// A good access token, where a refresh token is wanted.
+    NotARefreshToken,
     /// At `verify`: validly signed, and ended since.
     VerifiedTokenRevoked,
     /// We cannot answer now.
@@ -69,6 +71,7 @@ impl SimpleJwtError {
         match self {
             Self::Refused(refusal) => refused(*refusal),
             Self::Token(error) => token_refused(error),
+            Self::NotARefreshToken => token_not_valid("Token has wrong type"),
             Self::VerifiedTokenRevoked => {
                 HttpResponse::BadRequest().json(json!({"non_field_errors": ["Token is blacklisted"]}))
             }
@@ -121,7 +124,6 @@ fn token_refused(error: &attesto_verifier::Error) -> HttpResponse {
 
     match error {
         Error::Expired => token_not_valid("Token is expired"),
-        Error::TypeMismatch => token_not_valid("Token has wrong type"),
         Error::ClaimMissing("exp") => token_not_valid("Token has no 'exp' claim"),
         Error::ClaimMissing("jti") => token_not_valid("Token has no id"),
         _ => token_not_valid("Token is invalid"),
@@ -165,6 +167,7 @@ impl ResponseError for SimpleJwtError {
         match self {
             Self::Refused(refusal) => tracing::info!(%refusal, "refused"),
             Self::Token(error) => tracing::info!(code = error.code(), "token refused"),
+            Self::NotARefreshToken => tracing::info!(code = "not_a_refresh_token", "token refused"),
             Self::Unavailable(cause) => tracing::error!(%cause, "unavailable"),
             _ => {}
         }

@@ -1,5 +1,5 @@
 use actix_web::web;
-use attesto_core::ClientId;
+use attesto_core::{ClientId, Presented};
 
 use super::answer::Renewed;
 use super::error::SimpleJwtError;
@@ -7,10 +7,21 @@ use super::fields::{Fields, FromFields, Reader};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::session::{Renewal, renew};
+use crate::tokens::OwnToken;
 
 /// What a refresh sends.
 pub struct Refresh {
-    pub(super) refresh: String,
+    refresh: String,
+}
+
+impl Refresh {
+    /// The token, once its signature and its times are verified.
+    pub(super) fn read(&self, app: &App) -> Result<Presented, SimpleJwtError> {
+        match app.tokens.read(&self.refresh)? {
+            OwnToken::Refresh(presented) => Ok(presented),
+            OwnToken::Access(_) => Err(SimpleJwtError::NotARefreshToken),
+        }
+    }
 }
 
 impl FromFields for Refresh {
@@ -26,7 +37,7 @@ pub async fn refresh(
     fields: Fields<Refresh>,
 ) -> Result<Renewed, SimpleJwtError> {
     let now = app.clock.now();
-    let presented = app.tokens.read_refresh(&fields.into_inner().refresh)?;
+    let presented = fields.into_inner().read(&app)?;
     Ok(match renew(&app, &ClientId::simplejwt(), &presented, &caller, now).await?? {
         Renewal::Pair(pair) => Renewed { access: pair.access, refresh: Some(pair.refresh) },
         Renewal::Access(access) => Renewed { access, refresh: None },
