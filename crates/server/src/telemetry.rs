@@ -1,3 +1,4 @@
+use std::io::IsTerminal as _;
 use std::str::FromStr;
 
 use actix_web::body::MessageBody;
@@ -34,7 +35,11 @@ impl FromStr for LogFormat {
 /// Writes the log to standard error, so that standard output stays the command's own.
 pub fn log_to_stderr(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people; a file or a service manager would keep the escape sequences.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second call leaves the first one's choice.
     let _ = match format {
         LogFormat::Text => lines.try_init(),
