@@ -137,17 +137,23 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     builder.create(folder).map_err(|cause| unusable(folder, &cause))
 }
 
-/// Writes a file that only its owner can read, unless it is there.
+/// Writes a file that only its owner can read, unless it is there. An interrupted start leaves all of it or none.
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let draft = path.with_extension("draft");
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()).map_err(|cause| unusable(path, &cause)),
-        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(cause) => Err(unusable(path, &cause)),
-    }
+    let write = || -> std::io::Result<()> {
+        let mut file = options.open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, path)
+    };
+    write().map_err(|cause| unusable(path, &cause))
 }
 
 fn unusable(path: &Path, cause: &dyn std::fmt::Display) -> Failure {
