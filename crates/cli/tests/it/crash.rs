@@ -131,7 +131,7 @@ fn named(sid: &Value, generation: &Value) -> (String, i64) {
 }
 
 /// Anything from 0 to 1.
-fn random_share() -> f64 {
+pub(crate) fn random_share() -> f64 {
     let bits = u32::from_str_radix(&random_id()[..8], 16).expect("hex digits");
     f64::from(bits) / f64::from(u32::MAX)
 }

@@ -27,6 +27,11 @@ pub(crate) struct Pair {
     pub(crate) refresh: String,
 }
 
+/// A request that reads.
+pub(crate) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: attesto\r\n\r\n")
+}
+
 /// A request with a JSON body.
 pub(crate) fn post(path: &str, body: &Value) -> String {
     let body = body.to_string();
@@ -76,6 +81,11 @@ impl Connection {
         }
         answer.body = String::from_utf8(body).expect("a body in UTF-8");
         Ok(answer)
+    }
+
+    /// Whether the server has closed the connection, having said all that it had to.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.0.fill_buf().is_ok_and(<[u8]>::is_empty)
     }
 }
 

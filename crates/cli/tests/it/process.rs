@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A process of ours, killed if the test forgets it or fails.
 pub(crate) struct Process(pub(crate) Child);
 
@@ -36,7 +38,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
     let mut child = command.spawn().unwrap_or_else(|cause| panic!("{command:?}: {cause}"));
     // A program that was satisfied, or refused, before the end of its input has closed the pipe.
     let _ = child.stdin.take().expect("standard input is a pipe").write_all(input.as_bytes());
-    Outcome::from(child.wait_with_output().unwrap())
+    child.wait_with_output().unwrap().into()
 }
 
 /// Asks again and again until there is an answer. For what happens soon, never for what takes its time.
@@ -76,9 +78,29 @@ impl Process {
         self.0.wait().unwrap();
     }
 
+    /// Asks it to end, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Asks it to end, as somebody at a terminal does.
+    pub(crate) fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Says everything that it will ever hear on its standard input.
+    pub(crate) fn write(&mut self, input: &str) {
+        // A program that was satisfied, or refused, before the end of its input has closed the pipe.
+        let _ = self.0.stdin.take().expect("standard input is a pipe").write_all(input.as_bytes());
+    }
+
     /// Waits for the end.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         until("the process ends", || self.0.try_wait().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 }
 
@@ -99,6 +121,17 @@ impl Outcome {
     pub(crate) fn done(self) -> String {
         assert!(self.code == Some(0) && self.stderr.is_empty(), "{self:?}");
         self.stdout
+    }
+
+    /// The one line in which `attesto` says why it did not do what it was asked for.
+    #[track_caller]
+    pub(crate) fn refused(self, code: i32) -> String {
+        assert!(self.code == Some(code) && self.stdout.is_empty(), "{self:?}");
+        let line = self.stderr.strip_prefix("attesto: ").and_then(|text| text.strip_suffix('\n'));
+        match line {
+            Some(line) if !line.contains('\n') => line.to_owned(),
+            _ => panic!("not one line: {self:?}"),
+        }
     }
 
     /// Exit code, standard output and standard error, whatever they are.

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use crate::http::{Answer, Connection, Pair, post};
+use crate::http::{Answer, Connection, Pair, get, post};
 use crate::process::Process;
 
 /// A running `attesto serve`, killed when it is dropped.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
+    /// What it printed before it listened.
+    pub(crate) said: Vec<String>,
     pub(crate) credentials: Credentials,
 }
 
@@ -30,6 +32,11 @@ impl Server {
 
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.ask(&get(path))
     }
 
     /// A new session of the first user.
@@ -58,6 +65,12 @@ impl Server {
         self.ask(&post("/api/token/blacklist/", &json!({"refresh": refresh})))
     }
 
+    /// Ends it properly.
+    pub(crate) fn stop(mut self) {
+        self.process.terminate();
+        assert_eq!(self.process.exit().code(), Some(0));
+    }
+
     /// Kills it in the middle of whatever it does.
     pub(crate) fn kill(mut self) {
         self.process.kill();
@@ -73,5 +86,10 @@ impl Credentials {
     /// Those given to `init`.
     pub(crate) fn first_user() -> Self {
         Self { username: "ada".to_owned(), password: "correct horse battery".to_owned() }
+    }
+
+    /// As `init` reads them.
+    pub(crate) fn lines(&self) -> String {
+        format!("{}\n{}\n", self.username, self.password)
     }
 }
