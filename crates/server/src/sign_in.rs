@@ -53,9 +53,14 @@ async fn decide(
     let user_id = user.as_ref().map(|user| user.id.clone());
     let stored = user.as_ref().map(|user| user.password_hash.clone());
     let matches = app.passwords.verify(password, stored).await?;
-    match user.filter(|user| matches && user.disabled_at.is_none()) {
-        Some(user) => begin(app, client_id, user, keys, caller).await,
-        None => refuse(app, client_id, user_id, caller).await.map(Err),
+    let begun = match user.filter(|user| matches && user.disabled_at.is_none()) {
+        Some(user) => begin(app, client_id, user, keys, caller).await?,
+        None => Err(Refusal::CredentialsInvalid),
+    };
+    match begun {
+        Ok(pair) => Ok(Ok(pair)),
+        // Whatever the reason is: the answer must not tell that the password was right.
+        Err(_) => refuse(app, client_id, user_id, caller).await.map(Err),
     }
 }
 
