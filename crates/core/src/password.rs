@@ -45,7 +45,7 @@ impl Password {
         if !(8..=Self::MAX_BYTES).contains(&password.0.len()) {
             return Err(PasswordRefused::Length);
         }
-        if password.0.trim() != password.0.as_str() {
+        if password.0.trim_matches(is_trimmed) != password.0.as_str() {
             return Err(PasswordRefused::EdgeSpace);
         }
         if password.0.contains('\0') {
@@ -75,6 +75,12 @@ impl PasswordHash {
     }
 }
 
+/// What Python, and with it the SimpleJWT endpoint, takes for white space: Unicode's, and the four information
+/// separators.
+fn is_trimmed(char: char) -> bool {
+    char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +102,7 @@ mod tests {
             ("ada.lovelace", Some(PasswordRefused::Common)),
             (" correct horse battery", Some(PasswordRefused::EdgeSpace)),
             ("correct horse battery\u{a0}", Some(PasswordRefused::EdgeSpace)),
+            ("correct horse battery\u{1f}", Some(PasswordRefused::EdgeSpace)),
             ("correct\0horse battery", Some(PasswordRefused::Null)),
             (long.as_str(), None),
         ];
