@@ -1,6 +1,7 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, Resource, web};
 use serde_json::json;
@@ -38,15 +39,18 @@ async fn negotiate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let accepted = request
-        .headers()
-        .get(header::ACCEPT)
-        .is_none_or(|accept| accept.to_str().is_ok_and(|accept| accept.split(',').any(takes_json)));
-    if !accepted {
+    if !accepts_json(request.headers()) {
         let refused = SimpleJwtError::NotAcceptable.respond();
         return Ok(request.into_response(refused).map_into_right_body());
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)
+}
+
+/// Several lines are one list (RFC 9110 §5.3); none at all accepts everything.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::ACCEPT).peekable();
+    lines.peek().is_none()
+        || lines.filter_map(|line| line.to_str().ok()).any(|line| line.split(',').any(takes_json))
 }
 
 fn takes_json(range: &str) -> bool {
