@@ -10,7 +10,6 @@ use crate::failure::Failure;
 
 /// Which authority a command is about.
 #[derive(Args)]
-#[group(multiple = false)]
 pub struct Place {
     /// The configuration file; settings can also come from `ATTESTO_…` variables
     #[arg(long, global = true, value_name = "FILE")]
@@ -29,6 +28,11 @@ impl Place {
     /// The data directory of `serve --dev`.
     pub fn data_directory(&self) -> &Path {
         self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA))
+    }
+
+    /// Whether two authorities were named, and either could be meant.
+    pub fn is_ambiguous(&self) -> bool {
+        self.config.is_some() && self.data.is_some()
     }
 
     /// Whether a configuration file was named.

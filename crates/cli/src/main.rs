@@ -16,6 +16,7 @@ mod users;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -68,6 +69,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Said by hand: of global options, clap notices no conflict between those before and those behind a command.
+    if cli.place.is_ambiguous() {
+        let line = "--config and --data each name an authority; give one of them";
+        Cli::command().error(ErrorKind::ArgumentConflict, line).exit();
+    }
     match attesto_server::block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
