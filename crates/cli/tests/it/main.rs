@@ -2,7 +2,9 @@
 
 mod authority;
 mod clients;
+mod commands;
 mod crash;
+mod explain;
 mod http;
 mod init;
 mod parallel;
