@@ -1,0 +1,19 @@
+//! The authority over HTTP, one module per route and one per promise that spans several.
+//!
+//! Most tests speak to the application in this process, under a clock that they move; what only a socket can show is
+//! tried on the real server (`fixture::Live`).
+
+mod fixture;
+
+mod health;
+mod simplejwt;
+mod well_known;
+
+mod bad_input;
+mod log;
+mod passwords;
+mod purge;
+mod session;
+mod throttle;
+mod tokens;
+mod watermark;

@@ -1,0 +1,81 @@
+//! The server removes what has expired, by itself.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attesto_core::Event;
+use attesto_server::block_on;
+use attesto_store::Store;
+
+use crate::fixture::{Authority, EMPTY, Folder, Live, NOW, TestClock};
+
+/// More than one batch.
+const MANY: usize = 1100;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Removed {
+    sessions: usize,
+    throttles: usize,
+    revocations: usize,
+    audit_events: usize,
+}
+
+/// Removes what expired long ago, and counts it.
+async fn remove_leftovers(store: &Store) -> Removed {
+    let now = TestClock::at(NOW).now() + 365 * crate::fixture::DAY;
+    let batch = 10_000;
+    let removed = store.write(move |tx| {
+        Ok(Removed {
+            sessions: tx.purge_sessions(now, batch)?,
+            throttles: tx.purge_throttles(now, batch)?,
+            revocations: tx.purge_revocations(now, batch)?,
+            audit_events: tx.purge_audit_events(now, batch)?,
+        })
+    });
+    removed.await.unwrap()
+}
+
+/// Everything that expires, from long ago.
+async fn leave_rows_behind() -> Folder {
+    let authority = Authority::new().await;
+    let refresh = authority.sign_in().await.refresh;
+    authority.blacklist(&refresh).await.is(200, EMPTY);
+    authority.sign_in().await;
+    authority.obtain("nobody", "wrong").await;
+    let event = authority.event(Event::SignInRefused);
+    authority.write(move |tx| (0..MANY).try_for_each(|_| tx.record(&event))).await;
+    authority.into_folder()
+}
+
+#[test]
+fn expired_rows_vanish_while_the_server_runs() {
+    let folder = block_on(leave_rows_behind());
+    let copy = folder.again("");
+    let there = block_on(async { remove_leftovers(&Store::open(&copy.settings.database).unwrap()).await });
+    assert!(there.sessions == 2 && there.throttles >= 2 && there.revocations == 1, "{there:?}");
+    assert!(there.audit_events > MANY);
+
+    let live = Live::serve(folder);
+    let begun = Instant::now();
+    let newest = || block_on(live.store.read(|tx| tx.list_audit_events(2000))).unwrap();
+    // Audit rows are the last to go.
+    while !newest().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} are left", newest().len());
+        thread::sleep(Duration::from_millis(50));
+    }
+    let left = block_on(remove_leftovers(&live.store));
+    assert_eq!(left, Removed { sessions: 0, throttles: 0, revocations: 0, audit_events: 0 });
+}
+
+#[test]
+fn audit_rows_are_kept_as_long_as_configured() {
+    let folder = block_on(leave_rows_behind());
+    let live = Live::serve(folder.again("audit_lifetime = \"36500d\""));
+    let begun = Instant::now();
+    let sessions = || block_on(live.store.read(|tx| tx.list_sessions(None, "", 10, NOW))).unwrap().len();
+    while sessions() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(block_on(live.store.read(|tx| tx.list_audit_events(5000))).unwrap().len() > MANY);
+}

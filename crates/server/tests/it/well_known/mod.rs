@@ -1,0 +1,2 @@
+mod authorization_server;
+mod jwks;
