@@ -19,6 +19,7 @@ mod secret;
 mod session;
 mod throttle;
 mod user;
+mod white_space;
 
 pub use audit::{Actor, AuditEvent, Event};
 pub use authority::{Authority, AuthorityId};
@@ -39,3 +40,4 @@ pub use session::{
 };
 pub use throttle::{Attempts, Blocked, ThrottleLimits};
 pub use user::{User, UserId, Username, UsernameRefused};
+pub use white_space::is_trimmed;

@@ -1,5 +1,7 @@
 use zeroize::Zeroizing;
 
+use crate::white_space::is_trimmed;
+
 /// A password as typed. It has no `Debug`, and its memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
@@ -73,12 +75,6 @@ impl PasswordHash {
     pub fn expose(&self) -> &str {
         &self.0
     }
-}
-
-/// What Python, and with it the SimpleJWT endpoint, takes for white space: Unicode's, and the four information
-/// separators.
-fn is_trimmed(char: char) -> bool {
-    char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
 }
 
 #[cfg(test)]

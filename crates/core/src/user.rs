@@ -4,6 +4,7 @@ use crate::claims::CustomClaims;
 use crate::gate::Watermark;
 use crate::instant::Instant;
 use crate::password::PasswordHash;
+use crate::white_space::is_trimmed;
 
 /// A user's identifier: the `sub` and the `user_id` of tokens. Opaque text, never given to somebody else again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +55,7 @@ impl Username {
         if text.is_empty() || text.chars().count() > 150 {
             return Err(UsernameRefused::Length);
         }
-        if text.trim() != text {
+        if text.trim_matches(is_trimmed) != text {
             return Err(UsernameRefused::EdgeSpace);
         }
         if text.chars().any(char::is_control) {
@@ -78,5 +79,29 @@ impl fmt::Display for Username {
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_username_can_be_typed_at_sign_in() {
+        for name in ["ada", "Ada Lovelace", "a", "имя", &"n".repeat(150)] {
+            assert!(Username::new(name).is_ok(), "{name:?}");
+        }
+        let table = [
+            (String::new(), UsernameRefused::Length),
+            ("n".repeat(151), UsernameRefused::Length),
+            (" ada".to_owned(), UsernameRefused::EdgeSpace),
+            ("ada\u{a0}".to_owned(), UsernameRefused::EdgeSpace),
+            ("ada\u{1f}".to_owned(), UsernameRefused::EdgeSpace),
+            ("a\0da".to_owned(), UsernameRefused::Control),
+            ("a\u{1b}da".to_owned(), UsernameRefused::Control),
+        ];
+        for (name, refused) in table {
+            assert_eq!(Username::new(&name), Err(refused), "{name:?}");
+        }
     }
 }

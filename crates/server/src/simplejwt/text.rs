@@ -1,5 +1,7 @@
 //! What Django REST Framework's `CharField` makes of an input.
 
+use attesto_core::is_trimmed;
+
 /// A value as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
@@ -21,7 +23,7 @@ pub fn char_field(given: Option<&Given>) -> Result<String, Vec<String>> {
         Some(Given::Text(bytes)) => bytes,
     };
     let lossy = String::from_utf8_lossy(bytes);
-    let text = lossy.trim_matches(is_python_space);
+    let text = lossy.trim_matches(is_trimmed);
     if text.is_empty() {
         return one("This field may not be blank.");
     }
@@ -33,11 +35,6 @@ pub fn char_field(given: Option<&Given>) -> Result<String, Vec<String>> {
         messages.push(format!("Surrogate characters are not allowed: U+{surrogate:X}."));
     }
     if messages.is_empty() { Ok(text.to_owned()) } else { Err(messages) }
-}
-
-/// What `str.strip` takes for white space: Unicode's, and the four information separators.
-fn is_python_space(char: char) -> bool {
-    char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
 }
 
 /// UTF-8 has no surrogates; `serde_json` writes a lone one in the three bytes that it would have.
