@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::client::ClientId;
 use crate::instant::Instant;
+use crate::redemption::Standing;
 use crate::refusal::Refusal;
-use crate::session::Standing;
 
 /// "Nothing up to here counts any more": sessions created in this second or before are over. It only rises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,10 +8,12 @@ mod authority;
 mod claims;
 mod client;
 mod gate;
+mod grant;
 mod instant;
 mod key;
 mod password;
 mod policy;
+mod redemption;
 mod refusal;
 mod revocation;
 mod scope;
@@ -26,18 +28,17 @@ pub use authority::{Authority, AuthorityId};
 pub use claims::{ClaimsRefused, CustomClaims};
 pub use client::{Client, ClientId, ClientKind};
 pub use gate::Watermark;
+pub use grant::{AccessGrant, RefreshGrant};
 pub use instant::Instant;
 pub use key::{KekId, KeyRecord, KeyState, Purpose};
 pub use password::{Password, PasswordHash, PasswordRefused};
 pub use policy::Policy;
+pub use redemption::{Keep, Presented, Redemption, Repeat, Rotate, Rotation, Standing};
 pub use refusal::Refusal;
 pub use revocation::{Ending, Reason, Revocation, RevocationKind, VERIFIER_MARGIN};
 pub use scope::{Scope, ScopeRefused};
 pub use secret::{Digest, Jti};
-pub use session::{
-    AccessGrant, Keep, Opening, Presented, Redemption, RefreshGrant, Repeat, Rotate, Rotation, Session,
-    SessionId, Standing,
-};
+pub use session::{Opening, Session, SessionId};
 pub use throttle::{Attempts, Blocked, ThrottleLimits};
 pub use user::{User, UserId, Username, UsernameRefused};
 pub use white_space::is_trimmed;
