@@ -82,10 +82,11 @@ fn the_search_finds_what_it_looks_for() {
     let base64 = |der: &[u8]| attesto_token::base64url_encode(der).replace('-', "+").replace('_', "/");
     let hex =
         |der: &[u8]| der.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect::<Vec<u8>>();
-    for der in [pkcs8, pkcs1] {
+    for (name, der) in [("PKCS #8", pkcs8), ("PKCS #1", pkcs1)] {
         for written in [der.to_vec(), base64(der).into(), hex(der), hex(der).to_ascii_uppercase()] {
             let file = [b"something before ", &written[..], b" and after"].concat();
-            assert!(private_key_in(&file).is_some(), "{}", String::from_utf8_lossy(&written));
+            let found = private_key_in(&file);
+            assert!(found.is_some_and(|form| form.starts_with(name)), "{found:?} is no {name}");
         }
     }
     assert!(private_key_in(b"-----BEGIN RSA PRIVATE KEY-----\n").is_some());
