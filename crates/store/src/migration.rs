@@ -34,7 +34,7 @@ pub(crate) fn is_blank(connection: &mut SqliteConnection, url: &DatabaseUrl) -> 
     if url.path().metadata().is_ok_and(|file| (1..HEADER).contains(&file.len())) {
         return false;
     }
-    let tables = "(SELECT COUNT(*) FROM sqlite_schema WHERE name NOT LIKE '!_!_diesel%' ESCAPE '!')";
+    let tables = "(SELECT COUNT(*) FROM sqlite_schema WHERE tbl_name NOT LIKE '!_!_diesel%' ESCAPE '!')";
     diesel::select(sql::<BigInt>(tables)).get_result(connection) == Ok(0_i64)
 }
 
