@@ -50,7 +50,21 @@ fn whatever_an_interrupted_init_leaves_is_no_obstacle() {
         let url = DatabaseUrl::parse("sqlite:attesto.db", &authority.data()).unwrap();
         drop(block_on(Store::create(&url)).unwrap());
     };
-    for left in [&[][..], &[a_key], &[an_empty_file], &[a_key, an_empty_file], &[a_key, an_empty_database]] {
+    // What the library of migrations writes before the first of ours.
+    let no_tables_of_ours: Leave = |authority| {
+        authority.sqlite(
+            "PRAGMA journal_mode = WAL; CREATE TABLE __diesel_schema_migrations \
+             (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
+        );
+    };
+    for left in [
+        &[][..],
+        &[a_key],
+        &[an_empty_file],
+        &[a_key, an_empty_file],
+        &[a_key, no_tables_of_ours],
+        &[a_key, an_empty_database],
+    ] {
         let authority = Authority::configured(CONFIGURATION);
         for leave in left {
             leave(&authority);
