@@ -41,10 +41,13 @@ pub async fn serve(
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(FINISH_SECONDS)
     .run();
-    rt::spawn(stop_when_told(signals, app, server.handle(), settings.shutdown_delay_interval));
+    rt::spawn(stop_when_told(signals, app.clone(), server.handle(), settings.shutdown_delay_interval));
     listening();
     server.await?;
     purge.abort();
+    if let Err(cause) = app.store.checkpoint().await {
+        tracing::warn!(%cause, "the write-ahead log stays beside the database; keep them together");
+    }
     Ok(())
 }
 

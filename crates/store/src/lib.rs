@@ -21,6 +21,7 @@ mod store;
 mod throttle;
 mod url;
 mod user;
+mod writer;
 
 pub use audit::RecordedEvent;
 pub use client::ClientSettings;

@@ -1,11 +1,8 @@
 use std::fs::{self, OpenOptions};
 use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::connection::SimpleConnection;
 use diesel::result::Error;
 use diesel::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
@@ -15,16 +12,14 @@ use crate::connection::{self, Readers};
 use crate::error::{OpenError, StoreError};
 use crate::migration;
 use crate::url::DatabaseUrl;
-
-/// How many writes may wait for the one that runs; beyond that the answer is "overloaded" at once.
-const QUEUE: usize = 1024;
+use crate::writer::{Job, Writer};
 
 /// The database. Cheap to clone; all clones share one writer thread and one pool of readers.
 #[derive(Clone)]
 pub struct Store {
     url: Arc<DatabaseUrl>,
     readers: Readers,
-    queue: SyncSender<Job>,
+    writer: Arc<Writer>,
 }
 
 /// A transaction that reads one consistent state.
@@ -34,8 +29,6 @@ pub struct Read<'a> {
 
 /// A transaction that writes: all of it or nothing.
 pub struct Write<'a>(Read<'a>);
-
-type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
 
 impl Store {
     /// Makes a new database, readable by its owner only, with the present schema. An empty one, as an interrupted start
@@ -71,6 +64,12 @@ impl Store {
             return Err(OpenError::SchemaTooOld((*self.url).clone()));
         }
         Ok(())
+    }
+
+    /// Folds the write-ahead log into the database file, so that the file alone holds everything: for a server that
+    /// stops.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.submit(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)).await
     }
 
     /// Runs `queries` in one read transaction, off the async threads.
@@ -109,13 +108,8 @@ impl Store {
     }
 
     fn connect(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let (queue, jobs) = sync_channel(QUEUE);
-        let writer = Writer { url: url.clone(), connection: connection::writer(url)? };
-        thread::Builder::new()
-            .name("attesto-writer".to_owned())
-            .spawn(move || writer.run(&jobs))
-            .map_err(|cause| connection::unreachable(url, &cause))?;
-        Ok(Self { url: Arc::new(url.clone()), readers: connection::readers(url)?, queue })
+        let writer = Arc::new(Writer::start(url)?);
+        Ok(Self { url: Arc::new(url.clone()), readers: connection::readers(url)?, writer })
     }
 
     async fn submit<T, F>(&self, job: F) -> Result<T, StoreError>
@@ -128,36 +122,8 @@ impl Store {
             // Nobody listens any more if the caller hung up; what was committed stays committed.
             let _ = answer.send(job(connection));
         });
-        self.queue.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => StoreError::Overloaded,
-            TrySendError::Disconnected(_) => StoreError::Abandoned,
-        })?;
+        self.writer.submit(job)?;
         answered.await.map_err(|_| StoreError::Abandoned)?
-    }
-}
-
-struct Writer {
-    url: DatabaseUrl,
-    connection: SqliteConnection,
-}
-
-impl Writer {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        for job in jobs {
-            let panicked = catch_unwind(AssertUnwindSafe(|| job(&mut self.connection))).is_err();
-            // A full disk can roll the transaction back under diesel, which then trusts its connection no more.
-            if panicked || AnsiTransactionManager::is_broken_transaction_manager(&mut self.connection) {
-                self.reconnect();
-            }
-        }
-    }
-
-    /// On failure the old connection stays, its errors are answered, and the next job tries again.
-    fn reconnect(&mut self) {
-        match connection::writer(&self.url) {
-            Ok(connection) => self.connection = connection,
-            Err(cause) => tracing::error!(%cause, "the writer could not reconnect"),
-        }
     }
 }
 

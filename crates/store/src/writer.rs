@@ -1,0 +1,79 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use diesel::SqliteConnection;
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+
+use crate::connection;
+use crate::error::{OpenError, StoreError};
+use crate::url::DatabaseUrl;
+
+/// How many writes may wait for the one that runs; beyond that the answer is "overloaded" at once.
+const QUEUE: usize = 1024;
+
+pub(crate) type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
+
+/// The one thread of this process that writes. Dropping it waits for what is queued and closes the connection, so that
+/// the last one to leave folds the write-ahead log into the database file.
+pub(crate) struct Writer {
+    /// Always there, until it is dropped.
+    queue: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(crate) fn start(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let worker = Worker { url: url.clone(), connection: connection::writer(url)? };
+        let thread = thread::Builder::new()
+            .name("attesto-writer".to_owned())
+            .spawn(move || worker.run(&jobs))
+            .map_err(|cause| connection::unreachable(url, &cause))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Queues a job behind those that wait.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        let queue = self.queue.as_ref().ok_or(StoreError::Abandoned)?;
+        queue.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Abandoned,
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // It catches the panics of its jobs; there is nobody left to tell of another.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    url: DatabaseUrl,
+    connection: SqliteConnection,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            let panicked = catch_unwind(AssertUnwindSafe(|| job(&mut self.connection))).is_err();
+            // A full disk can roll the transaction back under diesel, which then trusts its connection no more.
+            if panicked || AnsiTransactionManager::is_broken_transaction_manager(&mut self.connection) {
+                self.reconnect();
+            }
+        }
+    }
+
+    /// On failure the old connection stays, its errors are answered, and the next job tries again.
+    fn reconnect(&mut self) {
+        match connection::writer(&self.url) {
+            Ok(connection) => self.connection = connection,
+            Err(cause) => tracing::error!(%cause, "the writer could not reconnect"),
+        }
+    }
+}
