@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use attesto_core::{Client, ClientId, ClientKind, Digest, Ending, Event, Policy, Reason, Scope, Watermark};
+use attesto_core::{
+    Client, ClientId, ClientKind, Digest, Ending, Event, Policy, Reason, Scope, Watermark, parse_audience,
+    parse_redirect_uri,
+};
 use attesto_keyring::random_secret;
 use attesto_store::{Added, Store};
 use clap::{Args, Subcommand};
@@ -14,11 +17,11 @@ use crate::output::{Output, cell, rfc3339};
 /// Programs that obtain tokens
 #[derive(Subcommand)]
 pub enum Clients {
-    /// Add a client; a confidential one's secret is shown once
+    /// Add a client for the OAuth endpoints to come; a confidential one's secret is shown once
     Add(Add),
     /// List all clients
     List,
-    /// Refuse tokens and end all sessions
+    /// Refuse tokens and end all sessions; of `simplejwt`, those of everybody
     Disable(Id),
     /// Allow tokens again; ended sessions stay ended
     Enable(Id),
@@ -30,7 +33,7 @@ pub struct Add {
     /// Its identifier
     client_id: String,
     /// The `aud` of its access tokens
-    #[arg(long)]
+    #[arg(long, value_parser = parse_audience)]
     audience: String,
     /// The scopes of its access tokens, separated by spaces
     #[arg(long, default_value = "")]
@@ -39,7 +42,7 @@ pub struct Add {
     #[arg(long)]
     confidential: bool,
     /// Where its users may be sent back to; can be repeated
-    #[arg(long = "redirect-uri", value_name = "URI")]
+    #[arg(long = "redirect-uri", value_name = "URI", value_parser = parse_redirect_uri)]
     redirect_uris: Vec<String>,
     /// Keep the refresh token at each refresh; confidential clients only
     #[arg(long, requires = "confidential")]

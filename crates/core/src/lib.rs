@@ -3,6 +3,7 @@
 //! Everything here is pure: no I/O, no async, no HTTP, no SQL, no clock and no randomness. The store reads and writes
 //! these types, the server signs and speaks; the rules stand here, each with a table of tests beside it.
 
+mod audience;
 mod audit;
 mod authority;
 mod claims;
@@ -14,6 +15,7 @@ mod key;
 mod password;
 mod policy;
 mod redemption;
+mod redirect_uri;
 mod refusal;
 mod revocation;
 mod scope;
@@ -23,6 +25,7 @@ mod throttle;
 mod user;
 mod white_space;
 
+pub use audience::{AudienceRefused, parse_audience};
 pub use audit::{Actor, AuditEvent, Event};
 pub use authority::{Authority, AuthorityId};
 pub use claims::{ClaimsRefused, CustomClaims};
@@ -34,6 +37,7 @@ pub use key::{KekId, KeyRecord, KeyState, Purpose};
 pub use password::{Password, PasswordHash, PasswordRefused};
 pub use policy::Policy;
 pub use redemption::{Keep, Presented, Redemption, Repeat, Rotate, Rotation, Standing};
+pub use redirect_uri::{RedirectUriRefused, parse_redirect_uri};
 pub use refusal::Refusal;
 pub use revocation::{Ending, Reason, Revocation, RevocationKind, VERIFIER_MARGIN};
 pub use scope::{Scope, ScopeRefused};

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use attesto_core::{Policy, Scope, ThrottleLimits};
+use attesto_core::{Policy, Scope, ThrottleLimits, parse_audience};
 use attesto_store::DatabaseUrl;
 use ipnet::IpNet;
 use toml::Value;
 
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, check_filter};
 
 /// Read by the test command, and no setting.
 const NOT_A_SETTING: [&str; 1] = ["vectors"];
@@ -89,7 +89,7 @@ impl Settings {
             shutdown_delay_interval: given
                 .optional("shutdown_delay_interval", duration)?
                 .unwrap_or(Duration::from_secs(5)),
-            log: given.optional("log", |text| Ok(text.to_owned()))?.unwrap_or_else(|| "info".to_owned()),
+            log: given.optional("log", check_filter)?.unwrap_or_else(|| "info".to_owned()),
             log_format: given.optional("log_format", parsed)?.unwrap_or_default(),
         };
         given.nothing_left()?;
@@ -112,7 +112,7 @@ fn simplejwt(given: &mut Given) -> Result<SimpleJwt, ConfigError> {
         audience: given.required(
             "simplejwt_audience",
             "the `aud` of access tokens, as the services that check them name themselves",
-            audience,
+            |text| parse_audience(text).map_err(|wrong| wrong.to_string()),
         )?,
         scope: given.optional("simplejwt_scope", parsed)?.unwrap_or_default(),
         rotates: given.optional("simplejwt_rotates", parsed)?.unwrap_or(true),
@@ -295,11 +295,6 @@ fn issuer(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn audience(text: &str) -> Result<String, String> {
-    let good = !text.is_empty() && text.len() <= 512 && !text.chars().any(char::is_control);
-    good.then(|| text.to_owned()).ok_or("is a name or URL of 1 to 512 bytes".to_owned())
-}
-
 fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
@@ -388,6 +383,7 @@ mod tests {
             (without("database"), "attesto.toml: database: is missing"),
             (without("key_enc"), "attesto.toml: key_encryption_keys: is missing"),
             (without("simplejwt"), "attesto.toml: simplejwt_audience: is missing"),
+            (with("log = \"loud,,=\""), "attesto.toml: log: is a level"),
             (with("isuer = 1"), "attesto.toml: isuer: is not a setting"),
             (with("grace_interval = \"3m\""), "attesto.toml: grace_interval: lies between 0s and 2m"),
             (with("grace_interval = 30"), "attesto.toml: grace_interval: is a duration"),
