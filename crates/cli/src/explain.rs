@@ -1,4 +1,4 @@
-use attesto_core::{Instant, KeyRecord, SessionId, Standing};
+use attesto_core::{Instant, Jti, KeyRecord, Policy, Presented, Redemption, SessionId, Standing};
 use attesto_server::config::Settings;
 use attesto_store::Store;
 use attesto_token::{CompactJws, JoseHeader, JwkSet, JwsError, parse_strict_json, typ};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::context::{Place, now};
 use crate::failure::Failure;
 use crate::input;
-use crate::output::{Output, rfc3339};
+use crate::output::{Output, rfc3339, say};
 
 /// One check and what it found.
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.done("", &json!({"kind": kind, "accepted": accepted, "checks": checks}));
     }
-    println!("This is {kind}. It {}.", if accepted { "is accepted" } else { "is refused" });
+    say(&format!("This is {kind}. It {}.", if accepted { "is accepted" } else { "is refused" }));
     output.list(&checks, &["check", "", "finding"], |check| {
         let verdict = if check.passed { "ok" } else { "REFUSED" };
         vec![check.name.to_owned(), verdict.to_owned(), check.finding.clone()]
@@ -78,7 +78,7 @@ async fn check_all(
         check_times(claims, now),
         check_verdict(&verdict),
     ];
-    checks.push(check_session(claims, store, now).await?);
+    checks.push(check_session(claims, store, &settings.policy, now).await?);
     Ok(checks)
 }
 
@@ -181,7 +181,12 @@ fn check_verdict(verdict: &Result<(), Error>) -> Check {
     }
 }
 
-async fn check_session(claims: &Map<String, Value>, store: &Store, now: Instant) -> Result<Check, Failure> {
+async fn check_session(
+    claims: &Map<String, Value>,
+    store: &Store,
+    policy: &Policy,
+    now: Instant,
+) -> Result<Check, Failure> {
     let Some(sid) = claims.get("sid").and_then(Value::as_str).map(str::to_owned) else {
         return Ok(failed("session", "the token names none".to_owned()));
     };
@@ -189,28 +194,48 @@ async fn check_session(claims: &Map<String, Value>, store: &Store, now: Instant)
     let Some(standing) = store.read(move |tx| tx.find_standing(&id)).await? else {
         return Ok(failed("session", "is not known here, or was removed after its end".to_owned()));
     };
-    Ok(match standing.gate(&standing.session.client_id, now) {
-        Some(refusal) => failed("session", refusal.to_string()),
-        None => check_generation(claims, &standing),
+    Ok(match presented(claims) {
+        Some(token) => check_redemption(&standing, &token, policy, now),
+        None => check_gate(&standing, now),
     })
 }
 
-fn check_generation(claims: &Map<String, Value>, standing: &Standing) -> Check {
-    let current = standing.session.generation;
-    let user = standing.user.as_ref().map_or("(deleted)", |user| user.username.as_str());
-    let alive = format!("alive, of {user} at {}", standing.session.client_id);
-    match claims.get("gen").and_then(Value::as_i64) {
-        None => passed("session", alive),
-        Some(generation) if generation == current => {
-            passed("session", format!("{alive}; generation {generation} is the current one"))
-        }
-        Some(generation) => failed(
-            "session",
-            format!(
-                "{alive}; generation {generation} was followed by {current}: presented after its grace, it ends the session"
-            ),
-        ),
+/// A refresh token names its generation; an access token does not.
+fn presented(claims: &Map<String, Value>) -> Option<Presented> {
+    let text = |name| claims.get(name)?.as_str().map(str::to_owned);
+    let generation = claims.get("gen")?.as_i64()?;
+    Some(Presented { sid: SessionId(text("sid")?), generation, jti: Jti::new(text("jti")?) })
+}
+
+fn check_gate(standing: &Standing, now: Instant) -> Check {
+    match standing.gate(&standing.session.client_id, now) {
+        Some(refusal) => failed("session", refusal.to_string()),
+        None => passed("session", alive(standing)),
     }
+}
+
+/// The decision that presenting the token now would lead to; nothing is changed.
+fn check_redemption(standing: &Standing, token: &Presented, policy: &Policy, now: Instant) -> Check {
+    let (given, current, alive) = (token.generation, standing.session.generation, alive(standing));
+    match standing.redeem(token, &standing.session.client_id, policy, now) {
+        Redemption::Rotate(_) | Redemption::Keep(_) => {
+            passed("session", format!("{alive}; generation {given} is the current one"))
+        }
+        Redemption::Repeat(_) => passed(
+            "session",
+            format!("{alive}; followed by generation {current}, which it still gets, within its grace"),
+        ),
+        Redemption::Replay => failed(
+            "session",
+            format!("{alive}; generation {given} was followed by {current}: presented, it ends the session"),
+        ),
+        Redemption::Refused(refusal) => failed("session", refusal.to_string()),
+    }
+}
+
+fn alive(standing: &Standing) -> String {
+    let user = standing.user.as_ref().map_or("(deleted)", |user| user.username.as_str());
+    format!("alive, of {user} at {}", standing.session.client_id)
 }
 
 fn check(name: &'static str, passed: bool, finding: String) -> Check {
