@@ -14,7 +14,7 @@ pub struct Place {
     /// The configuration file; settings can also come from `ATTESTO_…` variables
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The data directory of `serve --dev` [default: ./attesto-data]
+    /// The data directory that `serve --dev` made [default: ./attesto-data]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::{FILE_IN_DATA, Place, now, operator};
 use crate::failure::Failure;
 use crate::init::new_user;
+use crate::output::say;
 
 /// `dev.json`, for scripts.
 #[derive(Serialize, Deserialize)]
@@ -53,19 +54,18 @@ impl Ready {
     pub fn show(&self, address: SocketAddr) {
         let DevFile { issuer, username, password, .. } = &self.file;
         let base = base_url(address);
-        println!("A token authority for development, in {}\n", self.folder.display());
-        println!("  issuer    {issuer}");
+        say(&format!("A token authority for development, in {}\n", self.folder.display()));
+        say(&format!("  issuer    {issuer}"));
         if *issuer != base {
-            println!("            (stays as it was at the first start; this time it listens on {base})");
+            say(&format!("            (stays as it was at the first start; this time it listens on {base})"));
         }
-        println!("  user      {username}");
-        println!("  password  {password}\n");
+        say(&format!("  user      {username}"));
+        say(&format!("  password  {password}\n"));
         let sign_in = format!("curl -s {base}/api/token/ -d username={username} -d password={password}");
-        println!("Sign in for a pair of tokens:\n\n  {sign_in}\n");
-        println!("Sign in, and renew the pair with its refresh token:\n");
-        println!(
-            "  curl -s {base}/api/token/refresh/ -d refresh=$({sign_in} | sed 's/.*\"refresh\":\"\\([^\"]*\\)\".*/\\1/')\n"
-        );
+        let refresh = format!(r#"$({sign_in} | sed 's/.*"refresh":"\([^"]*\)".*/\1/')"#);
+        say(&format!("Sign in for a pair of tokens:\n\n  {sign_in}\n"));
+        say("Sign in, and renew the pair with its refresh token:\n");
+        say(&format!("  curl -s {base}/api/token/refresh/ -d refresh={refresh}\n"));
     }
 }
 

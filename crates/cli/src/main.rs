@@ -40,6 +40,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Set up a new authority: key-encryption key, database, first keys, first user
+    ///
+    /// The first user's name and password are asked for, or read as two lines of standard input.
     Init,
     /// Run the server
     Serve(serve::Serve),
@@ -59,6 +61,8 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Say what the token on standard input is, and check by check whether it is accepted
+    ///
+    /// Exits with 0 for a refused token too: `--json` says `accepted`.
     Explain,
     /// Print completions for a shell
     Completions {

@@ -1,3 +1,5 @@
+use std::io::{Write as _, stdout};
+
 use attesto_core::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -33,7 +35,7 @@ impl Output {
         for item in items {
             table.add_row(row(item));
         }
-        println!("{table}");
+        say(&table.to_string());
         Ok(())
     }
 
@@ -42,7 +44,7 @@ impl Output {
         if self.json {
             return print_json(object);
         }
-        println!("{sentence}");
+        say(sentence);
         Ok(())
     }
 }
@@ -60,6 +62,11 @@ pub fn cell(instant: Option<&String>) -> String {
 
 fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|cause| Failure::new(cause.to_string()))?;
-    println!("{text}");
+    say(&text);
     Ok(())
+}
+
+/// Writes a line to standard output. Whoever closed it, as `head` does, has seen enough.
+pub fn say(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
 }

@@ -7,6 +7,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use crate::context::Place;
 use crate::dev;
 use crate::failure::Failure;
+use crate::output::say;
 
 /// Run the server
 #[derive(Args)]
@@ -14,7 +15,7 @@ pub struct Serve {
     /// Set everything up in a data directory first, for development
     #[arg(long)]
     dev: bool,
-    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:8080]
+    /// Where to listen; port 0 picks a free one [default: as configured, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 }
@@ -57,5 +58,5 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 fn announce(address: SocketAddr) {
-    println!("listening on http://{address}");
+    say(&format!("listening on http://{address}"));
 }

@@ -24,7 +24,7 @@ pub enum Users {
     Enable(Name),
     /// Set a password and end all sessions; it is asked for, or read from standard input
     Password(Name),
-    /// Set the claims that tokens of future sessions carry: a JSON object on standard input
+    /// Replace the claims that tokens of future sessions carry by the JSON object on standard input
     Claims(Name),
     /// Remove a user and end all sessions
     Delete(Name),

@@ -32,14 +32,24 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Writes the log to standard error, so that standard output stays the command's own.
+/// Whether a text is a filter of what is logged: `info`, or `warn,attesto_server=debug`.
+pub(crate) fn check_filter(text: &str) -> Result<String, String> {
+    let known = EnvFilter::try_new(text).map(|_| text.to_owned());
+    known.map_err(|_| {
+        "is a level (error, warn, info, debug, trace), or such as \"warn,attesto_server=debug\"".to_owned()
+    })
+}
+
+/// Writes the log to standard error, so that standard output stays the command's own. A reader that went away stops
+/// nothing but the log.
 pub fn log_to_stderr(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter).unwrap_or_default();
     // Colours are for people; a file or a service manager would keep the escape sequences.
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     // A second call leaves the first one's choice.
     let _ = match format {
         LogFormat::Text => lines.try_init(),
