@@ -1,7 +1,7 @@
 //! The authority over HTTP.
 //!
 //! Every request goes the same way: an extractor parses it, the endpoint translates, a use case reads, lets
-//! `attesto-core` decide, signs and writes, and the dialect's own types answer. [`router`] shows every route.
+//! `attesto-core` decide, signs and writes, and the dialect's own types answer. The module `router` shows every route.
 
 pub mod config;
 pub mod init;
