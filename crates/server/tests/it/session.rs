@@ -1,18 +1,19 @@
 //! One row per session: rotation, grace, replay.
 
-use attesto_core::{Ending, RevocationKind};
-use futures_util::future::join_all;
-use serde_json::json;
+use std::time::Duration;
 
 use actix_web::http::header::USER_AGENT;
 use actix_web::test::TestRequest;
+use attesto_core::{Ending, Event, Reason, RevocationKind};
+use futures_util::future::join_all;
+use serde_json::json;
 
 use crate::fixture::{
-    Authority, BLACKLISTED, DAY, EMPTY, INVALID, MILLISECOND, NOW, REFRESH, SECOND, VERIFIED_BLACKLISTED,
-    claims,
+    Authority, BLACKLISTED, DAY, DEFAULT_PEER, EMPTY, INVALID, MILLISECOND, NOW, REFRESH, SECOND,
+    VERIFIED_BLACKLISTED, claims,
 };
 
-const GRACE: std::time::Duration = std::time::Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(30);
 
 #[actix_web::test]
 async fn within_its_grace_the_predecessor_gets_the_same_successor_byte_for_byte() {
@@ -150,7 +151,7 @@ async fn a_retry_from_elsewhere_is_recorded_and_one_from_the_same_place_is_not()
         authority.send_from(peer, request)
     };
     let first = authority.sign_in().await.refresh;
-    let home = "192.0.2.1:50000";
+    let home = DEFAULT_PEER;
     let second = ask(home, "browser", &first).await.pair().refresh;
     assert_eq!(ask("192.0.2.1:50001", "browser", &first).await.pair().refresh, second);
     assert_eq!(authority.audited().await, ["signed_in"], "another port is no other place");
@@ -173,14 +174,14 @@ async fn a_token_that_was_never_issued_does_not_end_the_session() {
     let first = authority.sign_in().await.refresh;
     let second = authority.refresh(&first).await.pair().refresh;
     // Signed by our own key, as if it had leaked; the secret inside is not that of the row.
-    for (gen_, body) in [(2, INVALID), (3, INVALID), (1000, INVALID)] {
+    for generation in [2, 3, 1000] {
         let forged = authority
             .forge(&second, |claims| {
-                claims.insert("gen".into(), json!(gen_));
+                claims.insert("gen".into(), json!(generation));
                 claims.insert("jti".into(), json!("0".repeat(32)));
             })
             .await;
-        authority.refresh(&forged).await.is(401, body);
+        authority.refresh(&forged).await.is(401, INVALID);
     }
     authority.refresh(&second).await.pair();
 }
@@ -189,12 +190,9 @@ async fn a_token_that_was_never_issued_does_not_end_the_session() {
 async fn an_end_by_the_operator_is_told_to_everybody() {
     let authority = Authority::new().await;
     let pair = authority.sign_in().await;
-    let (sid, event) = (
-        authority.session_of(&pair.refresh).await.session.id,
-        authority.event(attesto_core::Event::SessionRevoked),
-    );
-    let ended =
-        authority.write(move |tx| tx.revoke_session(&sid, attesto_core::Reason::Operator, &event)).await;
+    let (sid, event) =
+        (authority.session_of(&pair.refresh).await.session.id, authority.event(Event::SessionRevoked));
+    let ended = authority.write(move |tx| tx.revoke_session(&sid, Reason::Operator, &event)).await;
     assert_eq!(ended, Ending::Ended);
     authority.refresh(&pair.refresh).await.is(401, BLACKLISTED);
     authority.verify(&pair.access).await.is(400, VERIFIED_BLACKLISTED);

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::fixture::{ADA, Answer, Authority, MILLISECOND, NO_ACCOUNT, PASSWORD, SECOND, hashed};
-
-const PEER: &str = "192.0.2.1:50000";
+use crate::fixture::{ADA, Answer, Authority, DAY, MILLISECOND, NO_ACCOUNT, PASSWORD, SECOND, hashed};
 
 /// Demands the answer of a throttle that opens in `seconds`.
 #[track_caller]
@@ -178,10 +176,10 @@ async fn a_counter_is_forgotten_after_a_day_without_failures() {
     let authority = Authority::new().await;
     authority.add_user("bob", hashed(PASSWORD)).await;
     fail(&authority, "bob", 9).await;
-    authority.clock.advance_almost(crate::fixture::DAY);
+    authority.clock.advance_almost(DAY);
     fail(&authority, "bob", 1).await;
     is_throttled(&authority.obtain("bob", PASSWORD).await, 1);
-    authority.clock.advance(crate::fixture::DAY);
+    authority.clock.advance(DAY);
     fail(&authority, "bob", 10).await;
-    is_throttled(&authority.obtain_from(PEER, "", "bob", PASSWORD).await, 1);
+    is_throttled(&authority.obtain("bob", PASSWORD).await, 1);
 }

@@ -1,8 +1,13 @@
 //! An operator ends what there is while somebody signs in. Every order of the two is forced.
 
+use std::time::Duration;
+
+use attesto_core::{RevocationKind, VERIFIER_MARGIN};
 use futures_util::future::join_all;
 
-use crate::fixture::{ADA, Act, Authority, BLACKLISTED, DAY, NEW_PASSWORD, NO_ACCOUNT, PASSWORD, claims};
+use crate::fixture::{
+    ADA, Act, Authority, BLACKLISTED, DAY, NEW_PASSWORD, NO_ACCOUNT, NOW, PASSWORD, SECOND, USER_ID, claims,
+};
 
 /// A sign-in reads the clock when it reserves its attempt, when it looks for watermarks, and when it decides. After
 /// the last one it writes.
@@ -31,11 +36,37 @@ async fn a_sign_in_right_after_all_sessions_were_ended_works_and_nothing_older_d
 }
 
 #[actix_web::test]
+async fn an_end_of_many_sessions_is_one_record_of_the_feed() {
+    let (user, client) = ((RevocationKind::Subject, USER_ID), (RevocationKind::Client, "simplejwt"));
+    for (act, (kind, id)) in [
+        (Act::RevokeSessions, user),
+        (Act::DisableUser, user),
+        (Act::DeleteUser, user),
+        (Act::ChangePassword, user),
+        (Act::DisableClient, client),
+    ] {
+        let authority = Authority::new().await;
+        for _ in 0..3 {
+            authority.sign_in().await;
+        }
+        authority.operator(&[act]).await;
+        let [record] = &authority.revocations().await[..] else { panic!("one record") };
+        assert_eq!((record.kind, record.id.as_str()), (kind as i32, id), "{act:?}");
+        assert_eq!(
+            record.not_before,
+            (NOW.seconds() + 1) * 1000,
+            "whatever is signed in this second is over"
+        );
+        assert_eq!(record.expires_at, (NOW + 600 * SECOND + VERIFIER_MARGIN).as_millis());
+    }
+}
+
+#[actix_web::test]
 async fn an_end_of_all_sessions_during_a_sign_in_does_not_end_it() {
     let rounds = (1..=CLOCK_READS).map(|nth| async move {
         let authority = Authority::new().await;
         authority.clock.run();
-        authority.operator_interrupts(nth, Act::RevokeSessions);
+        authority.operator_interrupts(nth, Act::RevokeSessions, Duration::ZERO);
         let pair = authority.sign_in().await;
         let user = authority.read(|tx| tx.find_user_by_name(ADA)).await.unwrap();
         let session = authority.session_of(&pair.refresh).await;
@@ -49,11 +80,21 @@ async fn an_end_of_all_sessions_during_a_sign_in_does_not_end_it() {
 
 #[actix_web::test]
 async fn nothing_begins_on_what_was_withdrawn_during_a_sign_in() {
+    nothing_begins_on_what_was_withdrawn(Duration::ZERO).await;
+}
+
+#[actix_web::test]
+async fn nothing_begins_on_what_was_withdrawn_by_an_operator_whose_clock_is_behind() {
+    // No watermark covers the sign-in then: what it rests on has to be looked at again.
+    nothing_begins_on_what_was_withdrawn(10 * SECOND).await;
+}
+
+async fn nothing_begins_on_what_was_withdrawn(behind: Duration) {
     let acts = [Act::ChangePassword, Act::DisableUser, Act::DeleteUser, Act::DisableClient];
     let orders = acts.into_iter().flat_map(|act| (1..=CLOCK_READS).map(move |nth| (act, nth)));
     let rounds = orders.map(|(act, nth)| async move {
         let authority = Authority::new().await;
-        authority.operator_interrupts(nth, act);
+        authority.operator_interrupts(nth, act, behind);
         authority.obtain(ADA, PASSWORD).await.is(401, NO_ACCOUNT);
         assert!(authority.sessions().await.is_empty(), "{act:?} at {nth}");
         assert_eq!(authority.audited().await, ["sign_in_refused"], "{act:?} at {nth}");
@@ -80,7 +121,7 @@ async fn sign_ins_that_wait_for_the_hasher_do_not_survive_a_change_of_the_passwo
     let (first, others) = tokio::join!(change, others);
     let refused = others.iter().filter(|answer| answer.status == 401).count();
     assert!(refused > 0, "some were still waiting");
-    authority.clock.advance(5 * crate::fixture::SECOND);
+    authority.clock.advance(5 * SECOND);
     for answer in others.iter().chain([&first]) {
         match answer.status {
             200 => authority.refresh(&answer.pair().refresh).await.is(401, BLACKLISTED),

@@ -1,7 +1,7 @@
 use attesto_core::{RevocationKind, VERIFIER_MARGIN};
 
 use crate::fixture::{
-    Act, Authority, BLACKLISTED, DAY, DEFAULT_ADDRESS, EMPTY, EXPIRED, INVALID, NOW, SECOND, USER_ID,
+    Act, Authority, BLACKLISTED, DAY, DEFAULT_ACTOR, EMPTY, EXPIRED, INVALID, NOW, SECOND, USER_ID,
     VERIFIED_BLACKLISTED, WRONG_TYPE, claims,
 };
 
@@ -21,7 +21,7 @@ async fn logging_out_ends_the_session_once() {
     let events = authority.audit().await;
     assert_eq!(authority.audited().await, ["signed_in", "signed_in", "session_revoked"]);
     let ended = &events[2];
-    assert_eq!(ended.actor, format!("address:{}", DEFAULT_ADDRESS.split(':').next().unwrap()));
+    assert_eq!(ended.actor, DEFAULT_ACTOR);
     assert_eq!(ended.request_id.as_deref(), Some(answer.header("x-request-id")));
     assert_eq!(ended.user_id.as_deref(), Some(USER_ID));
     assert_eq!(ended.client_id.as_deref(), Some("simplejwt"));

@@ -1,7 +1,9 @@
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use crate::fixture::{ADA, Authority, ENDPOINTS, NO_ACCOUNT, OBTAIN, PASSWORD, REFRESH, hashed};
+use crate::fixture::{
+    ADA, Authority, EMPTY, ENDPOINTS, INVALID, NO_ACCOUNT, OBTAIN, PASSWORD, REFRESH, hashed,
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data; boundary=b";
@@ -138,10 +140,7 @@ async fn a_number_is_taken_as_its_text() {
     for body in [r#"{"username":42,"password":"17000.25"}"#, r#"{"username":"42","password":17000.25}"#] {
         authority.post(OBTAIN, "application/json", body).await.pair();
     }
-    authority
-        .post(REFRESH, "application/json", r#"{"refresh":-1e400}"#)
-        .await
-        .is(401, crate::fixture::INVALID);
+    authority.post(REFRESH, "application/json", r#"{"refresh":-1e400}"#).await.is(401, INVALID);
 }
 
 #[actix_web::test]
@@ -176,8 +175,8 @@ async fn every_field_is_trimmed() {
     let padded = |text: &str| format!(" \t\r\n\u{a0}\u{1c}{text}\u{2003}\u{3000} ");
     let refresh = authority.obtain(&padded(ADA), &padded(PASSWORD)).await.pair().refresh;
     let refresh = authority.refresh(&padded(&refresh)).await.pair().refresh;
-    authority.verify(&padded(&refresh)).await.is(200, "{}");
-    authority.blacklist(&padded(&refresh)).await.is(200, "{}");
+    authority.verify(&padded(&refresh)).await.is(200, EMPTY);
+    authority.blacklist(&padded(&refresh)).await.is(200, EMPTY);
     let fields = [("username", padded(ADA)), ("password", padded(PASSWORD))];
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     authority.post(OBTAIN, FORM, form(&fields)).await.pair();

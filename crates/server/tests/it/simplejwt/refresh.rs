@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use attesto_core::{Client, ClientId, ClientKind, Event, Policy, Scope, SessionId, Watermark};
+use attesto_core::{Client, ClientId, ClientKind, Event, Instant, Policy, Scope, SessionId, Watermark};
 use attesto_token::{base64url_encode, typ};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -300,7 +300,7 @@ async fn idle_and_absolute_end_of_life() {
 async fn a_session_that_is_not_refreshed_in_time_is_over() {
     let authority = Authority::new().await;
     let refresh = authority.sign_in().await.refresh;
-    authority.clock.advance_to(attesto_core::Instant::from_seconds((NOW + 7 * DAY).seconds()) - MILLISECOND);
+    authority.clock.advance_to(Instant::from_seconds((NOW + 7 * DAY).seconds()) - MILLISECOND);
     authority.verify(&refresh).await.is(200, "{}");
     authority.clock.advance(MILLISECOND);
     authority.refresh(&refresh).await.is(401, EXPIRED);
