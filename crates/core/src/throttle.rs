@@ -50,10 +50,12 @@ impl Attempts {
         Ok(Self { failures, blocked_until })
     }
 
-    /// Takes back one attempt that turned out not to be a failure.
-    pub fn refund(self, free: u32) -> Self {
-        let failures = self.failures.saturating_sub(1);
-        Self { failures, blocked_until: self.blocked_until.filter(|_| failures >= free) }
+    /// Takes back an attempt that turned out not to be a failure, and the wait that its own reservation imposed.
+    pub fn refund(self, reserved: Self) -> Self {
+        Self {
+            failures: self.failures.saturating_sub(1),
+            blocked_until: self.blocked_until.filter(|until| Some(*until) != reserved.blocked_until),
+        }
     }
 }
 
@@ -92,9 +94,28 @@ mod tests {
     #[test]
     fn a_success_takes_its_own_reservation_back() {
         let nine = Attempts { failures: 9, blocked_until: None };
-        assert_eq!(nine.reserve(10, NOW).unwrap().refund(10), nine);
-        assert_eq!(Attempts::default().refund(10), Attempts::default());
-        let many = Attempts { failures: 12, blocked_until: Some(NOW) };
-        assert_eq!(many.refund(10).blocked_until, Some(NOW), "somebody else's failures still count");
+        let tenth = nine.reserve(10, NOW).unwrap();
+        assert_eq!(tenth.refund(tenth), nine);
+        assert_eq!(Attempts::default().refund(tenth).failures, 0);
+    }
+
+    #[test]
+    fn a_success_never_makes_the_next_one_wait() {
+        let mut attempts = Attempts { failures: 110, blocked_until: Some(NOW) };
+        for _ in 0..3 {
+            let reserved = attempts.reserve(100, NOW).unwrap();
+            attempts = reserved.refund(reserved);
+            assert_eq!(attempts.failures, 110);
+        }
+        assert!(attempts.reserve(100, NOW).unwrap().blocked_until > Some(NOW), "a failure still does");
+    }
+
+    #[test]
+    fn a_success_lifts_no_wait_that_somebody_else_earned() {
+        let twelve = Attempts { failures: 12, blocked_until: None };
+        let success = twelve.reserve(10, NOW).unwrap();
+        let later = success.blocked_until.unwrap();
+        let failure = success.reserve(10, later).unwrap();
+        assert_eq!(failure.refund(success).blocked_until, failure.blocked_until);
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use attesto_core::{Client, ClientId, Event, Password, Refusal, SessionId, User, UserId};
 use attesto_keyring::random_id;
-use attesto_store::{Began, ThrottleKeys};
+use attesto_store::{Began, Reservation, ThrottleKeys};
 use tokio::time::sleep;
 
 use crate::app::App;
@@ -31,36 +31,30 @@ pub async fn sign_in(
     let name = username.to_owned();
     let user = app.store.read(move |tx| tx.find_user_by_name(&name)).await?;
     let keys = throttle_keys(user.as_ref(), username, caller);
-    if let Err(refusal) = reserve(app, &keys).await? {
-        return Ok(Err(refusal));
-    }
+    let reservation = match reserve(app, keys).await? {
+        Ok(reservation) => reservation,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
 
-    let outcome = decide(app, client_id, user, password, &keys, caller).await;
-    if outcome.is_err() {
-        refund(app, &keys).await?;
-    }
-    outcome
-}
-
-async fn decide(
-    app: &App,
-    client_id: &ClientId,
-    user: Option<User>,
-    password: Password,
-    keys: &ThrottleKeys,
-    caller: &Caller,
-) -> Result<Result<Pair, Refusal>, Unavailable> {
     let user_id = user.as_ref().map(|user| user.id.clone());
     let stored = user.as_ref().map(|user| user.password_hash.clone());
-    let matches = app.passwords.verify(password, stored).await?;
-    let begun = match user.filter(|user| matches && user.disabled_at.is_none()) {
-        Some(user) => begin(app, client_id, user, keys, caller).await?,
-        None => Err(Refusal::CredentialsInvalid),
+    let begun = match app.passwords.verify(password, stored).await {
+        Ok(matches) => match user.filter(|user| matches && user.disabled_at.is_none()) {
+            Some(user) => begin(app, client_id, user, &reservation, caller).await,
+            None => Ok(Err(Refusal::CredentialsInvalid)),
+        },
+        Err(unavailable) => Err(unavailable),
     };
     match begun {
-        Ok(pair) => Ok(Ok(pair)),
-        // Whatever the reason is: the answer must not tell that the password was right.
-        Err(_) => refuse(app, client_id, user_id, caller).await.map(Err),
+        Ok(Ok(pair)) => Ok(Ok(pair)),
+        // Whatever the reason is: the answer must not tell that the password was right. A wrong one stays counted, even
+        // if its refusal cannot be recorded.
+        Ok(Err(_)) => refuse(app, client_id, user_id, caller).await.map(Err),
+        // No password was compared, or it was the right one: no failure of whoever sent it.
+        Err(unavailable) => {
+            refund(app, reservation).await?;
+            Err(unavailable)
+        }
     }
 }
 
@@ -69,7 +63,7 @@ async fn begin(
     app: &App,
     client_id: &ClientId,
     proven: User,
-    keys: &ThrottleKeys,
+    reservation: &Reservation,
     caller: &Caller,
 ) -> Result<Result<Pair, Refusal>, Unavailable> {
     for _ in 0..ATTEMPTS {
@@ -86,11 +80,11 @@ async fn begin(
         };
         let (pair, session) = app.issuer.open(opening, caller.digest())?;
         let event = caller.event(Event::SignedIn, now).user(&user.id).client(client_id).session(&session.id);
-        let (keys, limits) = (keys.clone(), app.throttle);
+        let reservation = reservation.clone();
         let began = app.store.write(move |tx| {
             let began = tx.insert_session(&session, user.password_version, &event)?;
             if began == Began::Yes {
-                tx.clear_attempts(&keys, limits, now)?;
+                tx.clear_attempts(&reservation)?;
             }
             Ok(began)
         });
@@ -115,15 +109,14 @@ async fn wait_for_watermarks(app: &App, user: &User, client: &Client) -> Result<
     }
 }
 
-async fn reserve(app: &App, keys: &ThrottleKeys) -> Result<Result<(), Refusal>, Unavailable> {
-    let (keys, limits, now) = (keys.clone(), app.throttle, app.clock.now());
+async fn reserve(app: &App, keys: ThrottleKeys) -> Result<Result<Reservation, Refusal>, Unavailable> {
+    let (limits, now) = (app.throttle, app.clock.now());
     let reserved = app.store.write(move |tx| tx.reserve_attempt(&keys, limits, now)).await?;
     Ok(reserved.map_err(|blocked| Refusal::SignInThrottled { retry_after: blocked.until.since(now) }))
 }
 
-async fn refund(app: &App, keys: &ThrottleKeys) -> Result<(), Unavailable> {
-    let (keys, limits, now) = (keys.clone(), app.throttle, app.clock.now());
-    Ok(app.store.write(move |tx| tx.refund_attempt(&keys, limits, now)).await?)
+async fn refund(app: &App, reservation: Reservation) -> Result<(), Unavailable> {
+    Ok(app.store.write(move |tx| tx.refund_attempt(&reservation)).await?)
 }
 
 /// An unknown name is not recorded: people type passwords into the wrong field.

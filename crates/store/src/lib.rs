@@ -30,6 +30,6 @@ pub use revocation::RecordedRevocation;
 pub use server_lock::ServerLock;
 pub use session::{Began, Kept, ListedSession, Rotated};
 pub use store::{Read, Store, Write};
-pub use throttle::ThrottleKeys;
+pub use throttle::{Reservation, ThrottleKeys};
 pub use url::{DatabaseUrl, UnsupportedUrl};
 pub use user::Added;

@@ -26,6 +26,14 @@ impl ThrottleKeys {
     }
 }
 
+/// An attempt that was counted, and what it left in both counters.
+#[derive(Clone, Debug)]
+pub struct Reservation {
+    keys: ThrottleKeys,
+    who: Attempts,
+    address: Attempts,
+}
+
 impl Write<'_> {
     /// Counts an attempt against both counters before its password is hashed, or against neither.
     pub fn reserve_attempt(
@@ -33,7 +41,7 @@ impl Write<'_> {
         keys: &ThrottleKeys,
         limits: ThrottleLimits,
         now: Instant,
-    ) -> Result<Result<(), Blocked>, StoreError> {
+    ) -> Result<Result<Reservation, Blocked>, StoreError> {
         let who = self.attempts(&keys.who, now)?.reserve(limits.user_failures, now);
         let address = self.attempts(&keys.address, now)?.reserve(limits.address_failures, now);
         let (who, address) = match (who, address) {
@@ -43,31 +51,20 @@ impl Write<'_> {
         };
         self.put_attempts(&keys.who, who, now)?;
         self.put_attempts(&keys.address, address, now)?;
-        Ok(Ok(()))
+        Ok(Ok(Reservation { keys: keys.clone(), who, address }))
     }
 
     /// Takes back a reservation that came to nothing, because no password was compared.
-    pub fn refund_attempt(
-        &mut self,
-        keys: &ThrottleKeys,
-        limits: ThrottleLimits,
-        now: Instant,
-    ) -> Result<(), StoreError> {
-        let who = self.attempts(&keys.who, now)?.refund(limits.user_failures);
-        self.put_attempts(&keys.who, who, now)?;
-        self.refund_address(keys, limits, now)
+    pub fn refund_attempt(&mut self, reservation: &Reservation) -> Result<(), StoreError> {
+        self.take_back(&reservation.keys.who, reservation.who)?;
+        self.take_back(&reservation.keys.address, reservation.address)
     }
 
     /// Forgets the user's failures after a success. The address keeps its other ones: whoever owns one account must
     /// not be able to wipe out the guesses at others.
-    pub fn clear_attempts(
-        &mut self,
-        keys: &ThrottleKeys,
-        limits: ThrottleLimits,
-        now: Instant,
-    ) -> Result<(), StoreError> {
-        diesel::delete(throttles::table.find(&keys.who)).execute(self.connection)?;
-        self.refund_address(keys, limits, now)
+    pub fn clear_attempts(&mut self, reservation: &Reservation) -> Result<(), StoreError> {
+        diesel::delete(throttles::table.find(&reservation.keys.who)).execute(self.connection)?;
+        self.take_back(&reservation.keys.address, reservation.address)
     }
 
     /// Removes up to `batch` counters that are forgotten; says how many.
@@ -81,14 +78,18 @@ impl Write<'_> {
             .execute(self.connection)?)
     }
 
-    fn refund_address(
-        &mut self,
-        keys: &ThrottleKeys,
-        limits: ThrottleLimits,
-        now: Instant,
-    ) -> Result<(), StoreError> {
-        let address = self.attempts(&keys.address, now)?.refund(limits.address_failures);
-        self.put_attempts(&keys.address, address, now)
+    /// A success is no reason to remember the failures beside it for longer.
+    fn take_back(&mut self, key: &str, reserved: Attempts) -> Result<(), StoreError> {
+        let counter = throttles::table.find(key);
+        let Some(row) = counter.select(COLUMNS).first(self.connection).optional()? else { return Ok(()) };
+        let left = from_row(row).refund(reserved);
+        diesel::update(counter)
+            .set((
+                throttles::failures.eq(i64::from(left.failures)),
+                throttles::blocked_until.eq(left.blocked_until.map(Instant::as_millis)),
+            ))
+            .execute(self.connection)?;
+        Ok(())
     }
 
     fn put_attempts(&mut self, key: &str, attempts: Attempts, now: Instant) -> Result<(), StoreError> {
@@ -113,15 +114,19 @@ impl Write<'_> {
 
 impl Read<'_> {
     fn attempts(&mut self, key: &str, now: Instant) -> Result<Attempts, StoreError> {
-        let row: Option<(i64, Option<i64>)> = throttles::table
+        let row = throttles::table
             .find(key)
             .filter(throttles::expires_at.gt(now.as_millis()))
-            .select((throttles::failures, throttles::blocked_until))
+            .select(COLUMNS)
             .first(self.connection)
             .optional()?;
-        Ok(row.map_or_else(Attempts::default, |(failures, blocked_until)| Attempts {
-            failures: u32::try_from(failures).unwrap_or(u32::MAX),
-            blocked_until: instant(blocked_until),
-        }))
+        Ok(row.map_or_else(Attempts::default, from_row))
     }
+}
+
+const COLUMNS: (throttles::failures, throttles::blocked_until) =
+    (throttles::failures, throttles::blocked_until);
+
+fn from_row((failures, blocked_until): (i64, Option<i64>)) -> Attempts {
+    Attempts { failures: u32::try_from(failures).unwrap_or(u32::MAX), blocked_until: instant(blocked_until) }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use attesto_core::{Attempts, Blocked, Instant, ThrottleLimits, UserId};
-use attesto_store::{Store, StoreError, ThrottleKeys, Write};
+use attesto_store::{Reservation, Store, StoreError, ThrottleKeys, Write};
 
 use crate::fixture::{Database, NOW};
 use crate::processes::{PROCESSES, Role, at_once, run_together, say};
@@ -50,7 +50,7 @@ async fn a_blocked_attempt_is_counted_by_neither_counter() {
     let few = ThrottleLimits { user_failures: 10, address_failures: 10 };
     let attempt = |user: &'static str, address: &'static str, now| {
         let keys = ThrottleKeys::of_user(&UserId(user.to_owned()), address);
-        database.write(move |write| write.reserve_attempt(&keys, few, now))
+        database.write(move |write| Ok(write.reserve_attempt(&keys, few, now)?.map(drop)))
     };
     for _ in 0..10 {
         attempt("ada", "1.1.1.1", NOW).await.unwrap();
@@ -84,18 +84,31 @@ async fn a_counter_is_forgotten_when_nothing_was_added_to_it() {
 
 #[tokio::test]
 async fn a_refund_takes_one_back_and_a_success_clears_the_user_only() {
-    type Verb = fn(&mut Write<'_>, &ThrottleKeys) -> Result<(), StoreError>;
-    let refund: Verb = |write, keys| write.refund_attempt(keys, LIMITS, NOW);
-    let clear: Verb = |write, keys| write.clear_attempts(keys, LIMITS, NOW);
+    type Verb = fn(&mut Write<'_>, &Reservation) -> Result<(), StoreError>;
+    let refund: Verb = |write, reservation| write.refund_attempt(reservation);
+    let clear: Verb = |write, reservation| write.clear_attempts(reservation);
     let of_address = "key='address:1.1.1.1' failures=2";
     let table: [(Verb, &[&str]); 2] =
         [(refund, &[of_address, "key='user:ada' failures=2"]), (clear, &[of_address])];
     for (verb, expected) in table {
         let database = Database::empty().await;
-        reserve(&database, 3, NOW).await;
-        database.write(move |write| verb(write, &of_ada(ADDRESS))).await;
+        let reservation = reserve(&database, 3, NOW).await.remove(2);
+        database.write(move |write| verb(write, &reservation)).await;
         assert_eq!(failures(&database), expected);
     }
+}
+
+#[tokio::test]
+async fn a_success_leaves_no_wait_and_no_longer_memory_behind() {
+    let database = Database::empty().await;
+    let few = ThrottleLimits { user_failures: 10, address_failures: 3 };
+    let attempt = move |write: &mut Write<'_>| write.reserve_attempt(&of_ada(ADDRESS), few, NOW);
+    reserve(&database, 2, NOW).await;
+    let before = database.contents();
+    let reservation = database.write(attempt).await.unwrap();
+    assert!(database.write(attempt).await.is_err(), "the third failure makes the next one wait");
+    database.write(move |write| write.refund_attempt(&reservation)).await;
+    assert_eq!(database.contents(), before);
 }
 
 #[tokio::test]
@@ -107,12 +120,12 @@ async fn an_unknown_name_is_stored_as_its_digest() {
 }
 
 /// Counts `count` attempts at `ada`, none of which has to wait.
-async fn reserve(database: &Database, count: usize, now: Instant) {
+async fn reserve(database: &Database, count: usize, now: Instant) -> Vec<Reservation> {
     let reserve = move |write: &mut Write<'_>| {
         (0..count).map(|_| write.reserve_attempt(&of_ada(ADDRESS), LIMITS, now)).collect::<Result<_, _>>()
     };
     let reserved: Vec<_> = database.write(reserve).await;
-    assert!(reserved.iter().all(Result::is_ok));
+    reserved.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
 fn of_ada(address: &str) -> ThrottleKeys {
