@@ -14,7 +14,7 @@ pub enum StoreError {
     /// The queue of writes is full.
     #[error("too many writes are waiting")]
     Overloaded,
-    /// The thread that writes is gone, or the closure panicked.
+    /// The closure panicked, the write waited too long for its turn, or the thread that writes is gone.
     #[error("the write was abandoned")]
     Abandoned,
     /// A row contradicts itself: it was not written by this program.

@@ -1,6 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
@@ -12,13 +13,22 @@ use crate::url::DatabaseUrl;
 /// How many writes may wait for the one that runs; beyond that the answer is "overloaded" at once.
 const QUEUE: usize = 1024;
 
+/// A write that has waited this long behind others is dropped instead of run: whoever asked for it was promised an
+/// answer, and a queue behind a stuck database must not grow into minutes.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 pub(crate) type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
+
+struct Queued {
+    job: Job,
+    since: Instant,
+}
 
 /// The one thread of this process that writes. Dropping it waits for what is queued and closes the connection, so that
 /// the last one to leave folds the write-ahead log into the database file.
 pub(crate) struct Writer {
     /// Always there, until it is dropped.
-    queue: Option<SyncSender<Job>>,
+    queue: Option<SyncSender<Queued>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -36,7 +46,7 @@ impl Writer {
     /// Queues a job behind those that wait.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Abandoned)?;
-        queue.try_send(job).map_err(|refused| match refused {
+        queue.try_send(Queued { job, since: Instant::now() }).map_err(|refused| match refused {
             TrySendError::Full(_) => StoreError::Overloaded,
             TrySendError::Disconnected(_) => StoreError::Abandoned,
         })
@@ -59,8 +69,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        for job in jobs {
+    fn run(mut self, jobs: &Receiver<Queued>) {
+        for Queued { job, since } in jobs {
+            if since.elapsed() > LONGEST_WAIT {
+                continue;
+            }
             let panicked = catch_unwind(AssertUnwindSafe(|| job(&mut self.connection))).is_err();
             // A full disk can roll the transaction back under diesel, which then trusts its connection no more.
             if panicked || AnsiTransactionManager::is_broken_transaction_manager(&mut self.connection) {
