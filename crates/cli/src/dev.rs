@@ -1,6 +1,7 @@
 //! `serve --dev`: everything that a newcomer needs, in one folder.
 
 use std::fs::{self, OpenOptions};
+use std::io::ErrorKind::NotFound;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,14 +9,19 @@ use std::path::{Path, PathBuf};
 use attesto_core::{Client, ClientId, ClientKind, Digest, Instant, Scope, Watermark};
 use attesto_keyring::random_secret;
 use attesto_server::init::{Beginning, Found, find, initialise};
+use attesto_store::{DatabaseUrl, ServerLock};
 use serde::{Deserialize, Serialize};
 
 use crate::context::{FILE_IN_DATA, Place, now, operator};
 use crate::failure::Failure;
 use crate::init::new_user;
-use crate::output::say;
 
-/// `dev.json`, for scripts.
+/// For scripts.
+const DEV_FILE: &str = "dev.json";
+
+const DATABASE: &str = "sqlite:attesto.db";
+
+/// What stands in [`DEV_FILE`].
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DevFile {
@@ -38,39 +44,46 @@ pub struct Ready {
 /// Finds a data directory as it was left, or sets it up. An interrupted first start goes on where it stopped.
 pub async fn prepare(folder: &Path, address: SocketAddr) -> Result<Ready, Failure> {
     make_folder(folder)?;
+    let database = DatabaseUrl::parse(DATABASE, folder).map_err(|wrong| Failure::new(wrong.to_string()))?;
+    let lock = ServerLock::acquire(&database)?;
+    if database.path().exists() && !folder.join(DEV_FILE).exists() {
+        return Err(unusable(&folder.join(DEV_FILE), &"the file is gone, and its passwords with it"));
+    }
     let file = read_or_create(folder, address)?;
     write_new(&folder.join(FILE_IN_DATA), &configuration(&file))?;
     let settings = Place::settings_of(folder)?;
     if matches!(find(&settings).await?, Found::Nothing) {
         let user = new_user(&file.username, &file.password, now()).await?;
         let beginning = Beginning { user, clients: clients(&file, now()) };
-        initialise(&settings, beginning, operator(), now()).await?;
+        initialise(&lock, &settings, beginning, operator(), now()).await?;
     }
     Ok(Ready { folder: folder.to_owned(), file })
 }
 
 impl Ready {
-    /// Says how to sign in.
-    pub fn show(&self, address: SocketAddr) {
-        let DevFile { issuer, username, password, .. } = &self.file;
+    /// How to sign in.
+    pub fn welcome(&self, address: SocketAddr) -> String {
+        let Self { folder, file: DevFile { issuer, username, password, .. } } = self;
         let base = base_url(address);
-        say(&format!("A token authority for development, in {}\n", self.folder.display()));
-        say(&format!("  issuer    {issuer}"));
-        if *issuer != base {
-            say(&format!("            (stays as it was at the first start; this time it listens on {base})"));
-        }
-        say(&format!("  user      {username}"));
-        say(&format!("  password  {password}\n"));
+        let stays = if *issuer == base {
+            String::new()
+        } else {
+            format!("\n            (stays as it was at the first start; this time it listens on {base})")
+        };
         let sign_in = format!("curl -s {base}/api/token/ -d username={username} -d password={password}");
         let refresh = format!(r#"$({sign_in} | sed 's/.*"refresh":"\([^"]*\)".*/\1/')"#);
-        say(&format!("Sign in for a pair of tokens:\n\n  {sign_in}\n"));
-        say("Sign in, and renew the pair with its refresh token:\n");
-        say(&format!("  curl -s {base}/api/token/refresh/ -d refresh={refresh}\n"));
+        format!(
+            "A token authority for development, in {}\n\n  issuer    {issuer}{stays}\n  user      {username}\n  \
+             password  {password}\n\nSign in for a pair of tokens:\n\n  {sign_in}\n\n\
+             Sign in, and renew the pair with its refresh token:\n\n  \
+             curl -s {base}/api/token/refresh/ -d refresh={refresh}\n",
+            folder.display()
+        )
     }
 }
 
 fn read_or_create(folder: &Path, address: SocketAddr) -> Result<DevFile, Failure> {
-    let path = folder.join("dev.json");
+    let path = folder.join(DEV_FILE);
     if path.exists() {
         let text = fs::read_to_string(&path).map_err(|cause| unusable(&path, &cause))?;
         return serde_json::from_str(&text).map_err(|cause| unusable(&path, &cause));
@@ -93,7 +106,7 @@ fn read_or_create(folder: &Path, address: SocketAddr) -> Result<DevFile, Failure
 fn configuration(file: &DevFile) -> String {
     let text = |value: &str| toml::Value::from(value).to_string();
     format!(
-        "# Made by `attesto serve --dev`.\nissuer = {}\ndatabase = \"sqlite:attesto.db\"\n\
+        "# Made by `attesto serve --dev`.\nissuer = {}\ndatabase = \"{DATABASE}\"\n\
          key_encryption_keys = [\"kek\"]\nsimplejwt_audience = {}\nshutdown_delay_interval = \"0s\"\n\
          log = \"warn\"\n",
         text(&file.issuer),
@@ -144,10 +157,13 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     }
     let draft = path.with_extension("draft");
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let write = || -> std::io::Result<()> {
+        // What an interrupted start left, or somebody put there.
+        fs::remove_file(&draft)
+            .or_else(|cause| if cause.kind() == NotFound { Ok(()) } else { Err(cause) })?;
         let mut file = options.open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;

@@ -1,4 +1,6 @@
-use attesto_core::{Instant, Jti, KeyRecord, Policy, Presented, Redemption, SessionId, Standing};
+use attesto_core::{Authority, Instant, Jti, KeyRecord, Policy, Presented, Redemption, SessionId, Standing};
+use attesto_keyring::{KeyEncryptionKeys, Keyring};
+use attesto_server::StartError;
 use attesto_server::config::Settings;
 use attesto_store::Store;
 use attesto_token::{CompactJws, JoseHeader, JwkSet, JwsError, parse_strict_json, typ};
@@ -37,7 +39,7 @@ pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.done("", &json!({"kind": kind, "accepted": accepted, "checks": checks}));
     }
-    say(&format!("This is {kind}. It {}.", if accepted { "is accepted" } else { "is refused" }));
+    say(&format!("This is {kind}. It {}.", if accepted { "is accepted" } else { "is refused" }))?;
     output.list(&checks, &["check", "", "finding"], |check| {
         let verdict = if check.passed { "ok" } else { "REFUSED" };
         vec![check.name.to_owned(), verdict.to_owned(), check.finding.clone()]
@@ -66,8 +68,10 @@ async fn check_all(
     store: &Store,
 ) -> Result<Vec<Check>, Failure> {
     let now = now();
-    let keys = store.read(|tx| tx.list_keys()).await?;
-    let verdict = verify(token, header, &keys, &settings.issuer)?;
+    let (authority, keys) = store.read(|tx| Ok((tx.find_authority()?, tx.list_keys()?))).await?;
+    let authority = authority.ok_or(StartError::NotInitialised)?;
+    let keyring = open_keyring(&keys, settings, &authority)?;
+    let verdict = verify(token, header, &keyring.verifying(), &settings.issuer)?;
     let mut checks = vec![
         check_type(header),
         check_algorithm(header),
@@ -82,26 +86,29 @@ async fn check_all(
     Ok(checks)
 }
 
-/// The verdict of the verifier that services and the authority itself use, on the present keys and without leeway.
+/// Only keys whose rows are genuine count, as in the server: a row that somebody slipped in is no key.
+fn open_keyring(
+    keys: &[KeyRecord],
+    settings: &Settings,
+    authority: &Authority,
+) -> Result<Keyring, StartError> {
+    let sealing = KeyEncryptionKeys::read(&settings.key_encryption_keys)?;
+    Ok(Keyring::open(keys, &sealing, &authority.id)?)
+}
+
+/// The verdict of the verifier that services and the authority itself use, without leeway.
 fn verify(
     token: &str,
     header: &JoseHeader,
-    keys: &[KeyRecord],
+    keys: &JwkSet,
     issuer: &str,
 ) -> Result<Result<(), Error>, Failure> {
-    let set = format!(
-        r#"{{"keys":[{}]}}"#,
-        keys.iter().map(|key| key.public_jwk.as_str()).collect::<Vec<_>>().join(",")
-    );
-    let failure =
-        |cause: &dyn std::fmt::Display| Failure::new(format!("the keys of this authority: {cause}"));
-    let set = JwkSet::parse(set.as_bytes()).map_err(|cause| failure(&cause))?;
     let builder = Verifier::builder(issuer).leeway(std::time::Duration::ZERO);
     let builder = match header.typ.as_deref() {
         Some(typ::REFRESH) => builder.audience(issuer).token_type(TokenType::Exactly(typ::REFRESH)),
         _ => builder.any_audience(),
     };
-    let verifier = builder.build_offline(&set).map_err(|cause| failure(&cause))?;
+    let verifier = builder.build_offline(keys).map_err(StartError::from)?;
     Ok(verifier.verify::<Map<String, Value>>(token).map(|_| ()))
 }
 

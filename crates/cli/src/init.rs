@@ -3,6 +3,7 @@ use std::io::{IsTerminal as _, stdin};
 use attesto_core::{CustomClaims, Instant, Password, User, UserId, Username, Watermark};
 use attesto_server::Passwords;
 use attesto_server::init::{Beginning, Found, find, initialise};
+use attesto_store::ServerLock;
 use serde_json::json;
 
 use crate::context::{Place, now, operator};
@@ -13,6 +14,7 @@ use crate::output::Output;
 /// `attesto init`: an authority that `serve --config` runs with nothing done by hand.
 pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
     let settings = place.settings()?;
+    let lock = ServerLock::acquire(&settings.database)?;
     if let Found::Initialised(authority) = find(&settings).await? {
         let sentence =
             format!("{} is set up already, for {}; nothing was changed", settings.database, authority.issuer);
@@ -30,7 +32,7 @@ pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
         user.username,
         settings.key_encryption_keys[0].display(),
     );
-    initialise(&settings, Beginning { user, clients: Vec::new() }, operator(), now()).await?;
+    initialise(&lock, &settings, Beginning { user, clients: Vec::new() }, operator(), now()).await?;
     output.done(&sentence, &json!({"issuer": settings.issuer, "created": true}))
 }
 

@@ -1,4 +1,4 @@
-use std::io::{Write as _, stdout};
+use std::io::{ErrorKind, Write as _, stdout};
 
 use attesto_core::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -35,8 +35,7 @@ impl Output {
         for item in items {
             table.add_row(row(item));
         }
-        say(&table.to_string());
-        Ok(())
+        say(&table.to_string())
     }
 
     /// One thing that was done: a sentence, or a JSON object.
@@ -44,8 +43,7 @@ impl Output {
         if self.json {
             return print_json(object);
         }
-        say(sentence);
-        Ok(())
+        say(sentence)
     }
 }
 
@@ -62,11 +60,16 @@ pub fn cell(instant: Option<&String>) -> String {
 
 fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|cause| Failure::new(cause.to_string()))?;
-    say(&text);
-    Ok(())
+    say(&text)
 }
 
-/// Writes a line to standard output. Whoever closed it, as `head` does, has seen enough.
-pub fn say(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
+/// Writes a line to standard output. Whoever closed it, as `head` does, has seen enough; an answer that is lost in any
+/// other way, a client's only secret perhaps, is a failure.
+pub fn say(line: &str) -> Result<(), Failure> {
+    match writeln!(stdout(), "{line}").and_then(|()| stdout().flush()) {
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("the answer cannot be written ({cause}); what was asked for is done")))
+        }
+        _ => Ok(()),
+    }
 }

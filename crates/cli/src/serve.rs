@@ -33,7 +33,7 @@ impl Serve {
         log_to_stderr(&settings.log, settings.log_format);
         let listener = bind(self.listen.unwrap_or(settings.listen))?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        Ok(attesto_server::serve(settings, listener, || announce(address)).await?)
+        Ok(attesto_server::serve(settings, listener, || announce("", address)).await?)
     }
 
     async fn run_dev(self, place: &Place) -> Result<(), Failure> {
@@ -45,11 +45,8 @@ impl Serve {
         let ready = dev::prepare(place.data_directory(), address).await?;
         let settings = Place::settings_of(place.data_directory())?;
         log_to_stderr(&settings.log, settings.log_format);
-        let show = move || {
-            ready.show(address);
-            announce(address);
-        };
-        Ok(attesto_server::serve(settings, listener, show).await?)
+        let welcome = ready.welcome(address);
+        Ok(attesto_server::serve(settings, listener, || announce(&welcome, address)).await?)
     }
 }
 
@@ -57,6 +54,9 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(|cause| Failure::new(format!("cannot listen on {address}: {cause}")))
 }
 
-fn announce(address: SocketAddr) {
-    say(&format!("listening on http://{address}"));
+/// A server whose output nobody can read serves all the same.
+fn announce(welcome: &str, address: SocketAddr) {
+    let line = format!("listening on http://{address}");
+    let text = if welcome.is_empty() { line } else { format!("{welcome}\n{line}") };
+    let _ = say(&text);
 }

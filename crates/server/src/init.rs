@@ -40,14 +40,14 @@ pub async fn find(settings: &Settings) -> Result<Found, StartError> {
 }
 
 /// Sets everything up, in one transaction after the files are there. An interrupted start is simply repeated; a
-/// database that was set up before is never touched. Of several at once, one does it and the others are refused.
+/// database that was set up before is never touched. The lock says that nobody else does it at the same time.
 pub async fn initialise(
+    _lock: &ServerLock,
     settings: &Settings,
     beginning: Beginning,
     actor: Actor,
     now: Instant,
 ) -> Result<(), StartError> {
-    let _lock = ServerLock::acquire(&settings.database)?;
     let sealing = read_or_create_keks(settings)?;
     let store = open_or_create(&settings.database).await?;
     let authority = Authority {

@@ -63,13 +63,17 @@ impl Signals {
 }
 
 /// SIGTERM: readiness fails at once, so that load balancers look elsewhere; after `delay` nothing new is accepted, and
-/// what is in flight finishes. SIGINT is somebody at a terminal, who does not want to wait.
+/// what is in flight finishes. SIGINT is somebody at a terminal, who does not want to wait; so is a second signal.
 async fn stop_when_told(mut signals: Signals, app: web::Data<App>, server: ServerHandle, delay: Duration) {
     tokio::select! {
         _ = signals.terminate.recv() => {
             tracing::info!("stopping: no longer ready");
             app.stopping.set();
-            sleep(delay).await;
+            tokio::select! {
+                () = sleep(delay) => {}
+                _ = signals.interrupt.recv() => {}
+                _ = signals.terminate.recv() => {}
+            }
         }
         _ = signals.interrupt.recv() => app.stopping.set(),
     }

@@ -1,4 +1,5 @@
 use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
 
 use crate::error::OpenError;
 use crate::url::DatabaseUrl;
@@ -11,10 +12,10 @@ pub struct ServerLock {
 impl ServerLock {
     /// Takes the lock, or says that another server has it. Commands that are no server need none.
     pub fn acquire(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let mut path = url.path().as_os_str().to_owned();
-        path.push(".lock");
         let unreachable =
             |cause: std::io::Error| OpenError::Unreachable { url: url.clone(), cause: cause.to_string() };
+        let mut path = real_path(url.path()).map_err(unreachable)?.into_os_string();
+        path.push(".lock");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
         // Whoever can open the file can lock it.
@@ -26,5 +27,16 @@ impl ServerLock {
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.into())),
             Err(TryLockError::Error(cause)) => Err(unreachable(cause)),
         }
+    }
+}
+
+/// Where the database really is, so that a link to it leads to the same lock. It need not exist yet.
+fn real_path(path: &Path) -> std::io::Result<PathBuf> {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(_), Some(folder), Some(name)) => {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            Ok(folder.canonicalize()?.join(name))
+        }
+        (real, _, _) => real,
     }
 }
