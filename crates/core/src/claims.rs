@@ -54,6 +54,9 @@ pub enum ClaimsRefused {
     /// A member is the authority's to say.
     #[error("the claim {0:?} is set by the authority and cannot be given")]
     Registered(String),
+    /// The JSON library would not read it back as it was written.
+    #[error("no member may begin with \"$serde_json::private::\"")]
+    Internal,
     /// Over 4,096 bytes.
     #[error("claims must not be longer than 4,096 bytes of JSON")]
     TooLong,
@@ -69,6 +72,9 @@ impl CustomClaims {
             return Err(ClaimsRefused::Registered(name.clone()));
         }
         let claims = Value::Object(claims);
+        if has_internal_name(&claims) {
+            return Err(ClaimsRefused::Internal);
+        }
         if depth(&claims) > MAX_DEPTH {
             return Err(ClaimsRefused::TooDeep);
         }
@@ -79,11 +85,8 @@ impl CustomClaims {
         Ok(Self(claims))
     }
 
-    /// Reads JSON text; empty text means no claims.
+    /// Reads JSON text.
     pub fn parse(json: &str) -> Result<Self, ClaimsRefused> {
-        if json.trim().is_empty() {
-            return Ok(Self::default());
-        }
         Self::new(serde_json::from_str(json).map_err(|_| ClaimsRefused::NotAnObject)?)
     }
 
@@ -95,6 +98,16 @@ impl CustomClaims {
     /// The JSON text that the store keeps.
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
+    }
+}
+
+fn has_internal_name(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| name.starts_with("$serde_json::private::") || has_internal_name(value)),
+        Value::Array(items) => items.iter().any(has_internal_name),
+        _ => false,
     }
 }
 
@@ -121,8 +134,8 @@ mod tests {
 
     #[test]
     fn claims_are_bounded() {
-        assert_eq!(CustomClaims::parse(""), Ok(CustomClaims::default()));
-        for text in ["[]", "7", "{", "{\"a\":1} x", "null"] {
+        assert_eq!(CustomClaims::parse("{}"), Ok(CustomClaims::default()));
+        for text in ["", " ", "[]", "7", "{", "{\"a\":1} x", "null"] {
             assert_eq!(CustomClaims::parse(text), Err(ClaimsRefused::NotAnObject), "{text}");
         }
         let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_BYTES));
@@ -131,5 +144,7 @@ mod tests {
         assert!(CustomClaims::parse(&fits).is_ok());
         assert_eq!(CustomClaims::parse(r#"{"a":[[[[[[1]]]]]]}"#), Err(ClaimsRefused::TooDeep));
         assert!(CustomClaims::parse(r#"{"a":[[[[[1]]]]]}"#).is_ok());
+        let internal = r#"{"x":[{"a":1,"$serde_json::private::RawValue":5}]}"#;
+        assert_eq!(CustomClaims::parse(internal), Err(ClaimsRefused::Internal));
     }
 }

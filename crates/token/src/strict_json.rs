@@ -20,6 +20,10 @@ pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Er
     serde_json::from_slice(json)
 }
 
+/// With some of its features, which any crate of a program can turn on for all of it, `serde_json` takes an object
+/// with such a member for something else than an object.
+const SERDE_JSON_INTERNAL: &str = "$serde_json::private::";
+
 #[derive(Clone, Copy)]
 struct UniqueMembers;
 
@@ -70,6 +74,9 @@ impl<'de> Visitor<'de> for UniqueMembers {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
+            if name.starts_with(SERDE_JSON_INTERNAL) {
+                return Err(serde::de::Error::custom("a member has a reserved name"));
+            }
             if !seen.insert(name) {
                 return Err(serde::de::Error::custom("a member stands twice"));
             }
@@ -89,6 +96,20 @@ mod tests {
         assert!(parse::<Value>(br#"{"a":1,"b":{"a":2},"c":[{"a":3},{"a":4}]}"#).is_ok());
         for text in [r#"{"a":1,"a":1}"#, r#"{"b":{"a":1,"a":2}}"#, r#"{"b":[{"a":1,"\u0061":2}]}"#] {
             assert!(parse::<Value>(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_member_is_named_as_serde_json_names_its_own() {
+        for name in [
+            "$serde_json::private::RawValue",
+            "$serde_json::private::Number",
+            r"\u0024serde_json::private::X",
+        ] {
+            assert!(
+                parse::<Value>(format!(r#"{{"aud":{{"{name}":"\"orders\""}}}}"#).as_bytes()).is_err(),
+                "{name}"
+            );
         }
     }
 

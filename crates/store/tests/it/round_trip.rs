@@ -25,7 +25,7 @@ async fn users() {
         watermark: Watermark(Some(LATER)),
         ..user("u-1")
     };
-    let bare = User { claims: claims(""), ..user("zoe") };
+    let bare = User { claims: claims("{}"), ..user("zoe") };
     for written in [full, bare] {
         let copy = written.clone();
         let added = database.write(move |write| write.insert_user(&copy, &event(Event::UserAdded))).await;
