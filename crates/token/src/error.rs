@@ -20,6 +20,9 @@ pub enum JwkError {
     /// Not a JSON object with a `keys` array.
     #[error("not a JWK Set")]
     NotASet,
+    /// More than 64 entries.
+    #[error("the JWK Set has more than 64 keys")]
+    TooManyKeys,
     /// A private or symmetric member (`d`, `k`, …) stands in a set that is meant for the public.
     #[error("the key holds private or symmetric members")]
     Private,

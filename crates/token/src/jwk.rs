@@ -6,6 +6,9 @@ use crate::algorithm::Algorithm;
 use crate::base64url;
 use crate::error::JwkError;
 
+/// More keys than any issuer publishes.
+const MAX_KEYS: usize = 64;
+
 /// A public key for signatures, as a JWK with `kid`, `alg` and `use` (RFC 7517 §4). It cannot hold private members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jwk {
@@ -59,10 +62,13 @@ impl JwkSet {
     }
 
     /// Parses a JWK Set. An entry that cannot be used is listed in `refused` and harms no other; a text that is no
-    /// set at all is [`JwkError::NotASet`]. The set may turn out empty: the caller decides what that means.
+    /// set at all is [`JwkError::NotASet`], and one of more than 64 entries [`JwkError::TooManyKeys`]. The set may turn out empty: the caller decides what that means.
     pub fn parse(json: &[u8]) -> Result<Self, JwkError> {
         let parsed: Map<String, Value> = serde_json::from_slice(json).map_err(|_| JwkError::NotASet)?;
         let entries = parsed.get("keys").and_then(Value::as_array).ok_or(JwkError::NotASet)?;
+        if entries.len() > MAX_KEYS {
+            return Err(JwkError::TooManyKeys);
+        }
         let mut set = Self::default();
         for entry in entries {
             let kid = entry.get("kid").and_then(Value::as_str).map(str::to_owned);
@@ -216,6 +222,13 @@ mod tests {
         let set = JwkSet::parse(&json).unwrap();
         assert!(set.keys.is_empty());
         assert_eq!(set.refused.len(), 2);
+    }
+
+    #[test]
+    fn a_set_has_at_most_64_entries() {
+        let set = |count| serde_json::to_vec(&json!({"keys": vec![json!({}); count]})).unwrap();
+        assert_eq!(JwkSet::parse(&set(64)).unwrap().refused.len(), 64);
+        assert_eq!(JwkSet::parse(&set(65)), Err(JwkError::TooManyKeys));
     }
 
     #[test]
