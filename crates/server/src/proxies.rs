@@ -1,4 +1,4 @@
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
@@ -22,14 +22,15 @@ impl TrustedProxies {
     }
 
     fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        // A line that cannot be read hides whatever stands to its left.
         let forwarded: Vec<&str> =
-            headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+            headers.get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or_default()).collect();
         let mut nearest = peer;
         for hop in forwarded.iter().rev().flat_map(|line| line.rsplit(',')) {
             if !self.trusts(nearest) {
                 return nearest;
             }
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
+            let Some(address) = hop_address(hop.trim()) else { return nearest };
             nearest = address.to_canonical();
         }
         nearest
@@ -38,6 +39,11 @@ impl TrustedProxies {
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+/// An address, with a port as some gateways write it.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|with_port| with_port.ip())).ok()
 }
 
 /// What sign-ins from an address are counted by: one household or one machine has a whole /64 of IPv6.
@@ -69,7 +75,10 @@ mod tests {
     #[test]
     fn only_trusted_proxies_are_believed() {
         let lan = &["10.0.0.0/8"][..];
-        let table: [(&[&str], &str, &[&str], &str); 8] = [
+        let table: [(&[&str], &str, &[&str], &str); 11] = [
+            (lan, "10.0.0.1", &["1.2.3.4:555"], "1.2.3.4"),
+            (lan, "10.0.0.1", &["[2001:db8::1]:555"], "2001:db8::1"),
+            (lan, "10.0.0.1", &["6.6.6.6", "\u{ff}, 1.2.3.4"], "10.0.0.1"),
             (&[], "10.0.0.1", &["1.2.3.4"], "10.0.0.1"),
             (lan, "9.9.9.9", &["1.2.3.4"], "9.9.9.9"),
             (lan, "10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
