@@ -5,6 +5,7 @@ use attesto_core::{
     parse_redirect_uri,
 };
 use attesto_keyring::random_secret;
+use attesto_server::config::AUDIENCE_IS_ISSUER;
 use attesto_store::{Added, Store};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -78,7 +79,7 @@ impl Clients {
     pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
         let store = place.store().await?;
         match self {
-            Self::Add(add) => add.run(&store, output).await,
+            Self::Add(add) => add.run(&store, &place.settings()?.issuer, output).await,
             Self::List => list(&store, output).await,
             Self::Disable(Id { client_id }) => disable(&store, client_id, output).await,
             Self::Enable(Id { client_id }) => enable(&store, client_id, output).await,
@@ -87,7 +88,10 @@ impl Clients {
 }
 
 impl Add {
-    async fn run(self, store: &Store, output: Output) -> Result<(), Failure> {
+    async fn run(self, store: &Store, issuer: &str, output: Output) -> Result<(), Failure> {
+        if self.audience == issuer {
+            return Err(Failure::new(format!("--audience {AUDIENCE_IS_ISSUER}")));
+        }
         if self.client_id.is_empty() || self.client_id.len() > 100 || !self.client_id.bytes().all(is_plain) {
             return Err(Failure::new("a client identifier has 1 to 100 letters, digits, and any of . _ ~ -"));
         }

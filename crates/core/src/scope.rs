@@ -5,10 +5,13 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Vec<String>);
 
+/// Longest list, in bytes: with the longest claims, issuer and audience, a token still has less than 8 KiB.
+const MAX_BYTES: usize = 512;
+
 /// The text is no list of scope tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a scope is a list of words separated by single spaces, of printable ASCII without quotes and backslashes"
+    "a scope is a list of words separated by single spaces, of printable ASCII without quotes and backslashes, 512 bytes at most"
 )]
 pub struct ScopeRefused;
 
@@ -32,6 +35,9 @@ impl FromStr for Scope {
         if text.is_empty() {
             return Ok(Self::default());
         }
+        if text.len() > MAX_BYTES {
+            return Err(ScopeRefused);
+        }
         text.split(' ').map(scope_token).collect::<Result<_, _>>().map(Self)
     }
 }
@@ -52,6 +58,8 @@ mod tests {
     fn scopes_are_words() {
         assert_eq!("a b:c".parse::<Scope>().unwrap().claim().as_deref(), Some("a b:c"));
         assert_eq!("".parse::<Scope>().unwrap().claim(), None);
+        assert!("s".repeat(512).parse::<Scope>().is_ok());
+        assert!("s".repeat(513).parse::<Scope>().is_err());
         for text in [" ", "a  b", " a", "a ", "a\"", "a\\b", "ä", "a\tb"] {
             assert!(text.parse::<Scope>().is_err(), "{text:?}");
         }

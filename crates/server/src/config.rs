@@ -10,11 +10,9 @@ use attesto_core::{Policy, Scope, ThrottleLimits, parse_audience};
 use attesto_store::DatabaseUrl;
 use ipnet::IpNet;
 use toml::Value;
+use url::{Host, Url};
 
 use crate::telemetry::{LogFormat, check_filter};
-
-/// Read by the test command, and no setting.
-const NOT_A_SETTING: [&str; 1] = ["vectors"];
 
 /// Everything that can be configured. See `docs/configuration.md`.
 #[derive(Clone, Debug)]
@@ -74,20 +72,27 @@ impl Settings {
     ) -> Result<Self, ConfigError> {
         let mut given = Given::read(file, variables)?;
         let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+        let issuer = given.required("issuer", "the URL at which clients reach the authority", issuer)?;
+        let simplejwt = simplejwt(&mut given)?;
+        if simplejwt.audience == issuer {
+            return Err(given.wrong("simplejwt_audience", AUDIENCE_IS_ISSUER));
+        }
         let settings = Self {
-            issuer: given.required("issuer", "the URL at which clients reach the authority", issuer)?,
+            issuer,
             database: given.required("database", "for example \"sqlite:attesto.db\"", |text| {
                 DatabaseUrl::parse(text, folder).map_err(|wrong| wrong.to_string())
             })?,
             key_encryption_keys: key_files(&mut given, folder)?,
             listen: given.optional("listen", parsed)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             trusted_proxies: given.list("trusted_proxies", network)?.unwrap_or_default(),
-            simplejwt: simplejwt(&mut given)?,
+            simplejwt,
             policy: policy(&mut given)?,
             throttle: throttle(&mut given)?,
-            audit_lifetime: given.optional("audit_lifetime", duration)?.unwrap_or(400 * DAY),
+            audit_lifetime: given
+                .optional("audit_lifetime", between(DAY, 36_500 * DAY))?
+                .unwrap_or(400 * DAY),
             shutdown_delay_interval: given
-                .optional("shutdown_delay_interval", duration)?
+                .optional("shutdown_delay_interval", between(Duration::ZERO, Duration::from_secs(300)))?
                 .unwrap_or(Duration::from_secs(5)),
             log: given.optional("log", check_filter)?.unwrap_or_else(|| "info".to_owned()),
             log_format: given.optional("log_format", parsed)?.unwrap_or_default(),
@@ -96,6 +101,10 @@ impl Settings {
         Ok(settings)
     }
 }
+
+/// What a service must not be called.
+pub const AUDIENCE_IS_ISSUER: &str =
+    "is the issuer, which is the audience of refresh tokens: a service of that name would accept them";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -184,7 +193,7 @@ impl Given {
         for (variable, text) in variables {
             let Some(name) = variable.strip_prefix("ATTESTO_") else { continue };
             let name = name.to_ascii_lowercase();
-            if !NOT_A_SETTING.contains(&name.as_str()) {
+            if !is_no_setting(&name) {
                 settings.insert(name, Setting { place: variable, value: Value::String(text) });
             }
         }
@@ -264,6 +273,11 @@ impl Given {
     }
 }
 
+/// Variables that others give our prefix: the test command, and Kubernetes for a service that is called attesto.
+fn is_no_setting(name: &str) -> bool {
+    name == "vectors" || name == "port" || name.starts_with("port_") || name.starts_with("service_")
+}
+
 fn parse_file(path: &Path) -> Result<toml::Table, ConfigError> {
     let place = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|cause| ConfigError {
@@ -276,23 +290,28 @@ fn parse_file(path: &Path) -> Result<toml::Table, ConfigError> {
     })
 }
 
-/// RFC 8414 §2: https, no query, no fragment. Plain http is for the machine that it runs on.
+/// RFC 8414 §2: https, no query, no fragment. Plain http is for the machine that it runs on. Tokens carry the text byte
+/// for byte, so it has to be spelled as URLs are.
 fn issuer(text: &str) -> Result<String, String> {
-    let (scheme, rest) = text.split_once("://").ok_or("is a URL such as https://auth.example.com")?;
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let loopback = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
-    if host.is_empty() || authority.contains('@') || text.chars().any(|c| c.is_whitespace() || c.is_control())
-    {
-        return Err("is a URL such as https://auth.example.com".to_owned());
-    }
-    if scheme != "https" && !(scheme == "http" && loopback) {
+    const MAX_BYTES: usize = 256;
+    let url = Url::parse(text).map_err(|_| "is a URL such as https://auth.example.com")?;
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
         return Err("begins with https:// (http:// only on loopback)".to_owned());
     }
-    if text.contains(['?', '#']) || text.ends_with('/') {
+    if url.query().is_some() || url.fragment().is_some() || text.ends_with('/') {
         return Err("has no query, no fragment and no slash at the end".to_owned());
     }
-    Ok(text.to_owned())
+    if text.len() > MAX_BYTES || !url.username().is_empty() || url.password().is_some() {
+        return Err("has no user and at most 256 bytes".to_owned());
+    }
+    let spelled = url.as_str().trim_end_matches('/');
+    (spelled == text).then(|| text.to_owned()).ok_or(format!("is spelled {spelled}"))
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -367,6 +386,8 @@ mod tests {
             ("ATTESTO_KEY_ENCRYPTION_KEYS", "a,b"),
             ("ATTESTO_SIMPLEJWT_AUDIENCE", "orders"),
             ("ATTESTO_VECTORS", "elsewhere"),
+            ("ATTESTO_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+            ("ATTESTO_SERVICE_HOST", "10.0.0.1"),
         ];
         let settings = Settings::read(None, variables.map(|(n, v)| (n.to_owned(), v.to_owned()))).unwrap();
         assert_eq!(settings.key_encryption_keys, [PathBuf::from("a"), PathBuf::from("b")]);
@@ -394,6 +415,21 @@ mod tests {
             (with("= 1"), "attesto.toml: line 7: "),
             (GOOD.replace("https://auth", "http://auth"), "attesto.toml: issuer: begins with https://"),
             (GOOD.replace("example.com", "example.com/"), "attesto.toml: issuer: has no query"),
+            (
+                GOOD.replace("https://auth.example.com", "http://127.0.0.1.evil.com"),
+                "attesto.toml: issuer: begins with",
+            ),
+            (GOOD.replace("https://auth", "https://me@auth"), "attesto.toml: issuer: has no user"),
+            (
+                GOOD.replace("https://auth", "https://AUTH"),
+                "attesto.toml: issuer: is spelled https://auth.example.com",
+            ),
+            (GOOD.replace("https://auth.example.com", "https://a:b:c"), "attesto.toml: issuer: is a URL"),
+            (
+                GOOD.replace("orders", "https://auth.example.com"),
+                "attesto.toml: simplejwt_audience: is the issuer",
+            ),
+            (with("shutdown_delay_interval = \"1h\""), "attesto.toml: shutdown_delay_interval: lies between"),
             (GOOD.replace("sqlite:", "postgres:"), "attesto.toml: database: PostgreSQL is not supported"),
         ];
         for (toml, expected) in table {
