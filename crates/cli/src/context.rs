@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use attesto_core::{Actor, AuditEvent, Event, Instant};
@@ -48,7 +49,7 @@ impl Place {
             (None, Some(data)) => Some(data.join(FILE_IN_DATA)),
             (None, None) => Some(Path::new(DEFAULT_DATA).join(FILE_IN_DATA)).filter(|file| file.exists()),
         };
-        let variables = std::env::vars().collect::<Vec<_>>();
+        let variables = variables();
         let from_variables = variables.iter().any(|(name, _)| name == "ATTESTO_DATABASE");
         let named = self.config.is_some() || self.data.is_some();
         if file.is_none() && !from_variables {
@@ -60,7 +61,7 @@ impl Place {
 
     /// The settings of a data directory, whatever else is named.
     pub fn settings_of(data: &Path) -> Result<Settings, Failure> {
-        Ok(Settings::read(Some(&data.join(FILE_IN_DATA)), std::env::vars())?)
+        Ok(Settings::read(Some(&data.join(FILE_IN_DATA)), variables())?)
     }
 
     /// The database, opened for a command beside the server.
@@ -71,6 +72,14 @@ impl Place {
     }
 }
 
+/// The environment. Names that are no text are none of ours.
+fn variables() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
 /// The present instant.
 pub fn now() -> Instant {
     Clock::system().now()
@@ -79,6 +88,8 @@ pub fn now() -> Instant {
 /// Who is at the keyboard.
 pub fn operator() -> Actor {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    // It is shown in terminals, and is only as true as the environment.
+    let name = name.filter(|name| name.len() <= 64 && !name.chars().any(char::is_control));
     Actor::Operator(name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())))
 }
 

@@ -64,7 +64,8 @@ pub struct RequestSpan;
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-        tracing::info_span!(
+        // Of the highest level, so that an error line has it whatever is filtered out.
+        tracing::error_span!(
             "request",
             request_id,
             method = %request.method(),

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use attesto_core::Refusal;
 use serde::{Serialize, Serializer};
@@ -90,11 +90,11 @@ impl SimpleJwtError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 &format!("Unsupported media type \"{given}\" in request."),
             ),
-            Self::BodyTooLarge => detail(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large."),
-            Self::BodyTooSlow => detail(StatusCode::REQUEST_TIMEOUT, "Request body took too long."),
-            Self::BodyBroken => detail(StatusCode::BAD_REQUEST, "Request body could not be read."),
+            Self::BodyTooLarge => last(detail(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large.")),
+            Self::BodyTooSlow => last(detail(StatusCode::REQUEST_TIMEOUT, "Request body took too long.")),
+            Self::BodyBroken => last(detail(StatusCode::BAD_REQUEST, "Request body could not be read.")),
             Self::NotAcceptable => {
-                detail(StatusCode::NOT_ACCEPTABLE, "Could not satisfy the request Accept header.")
+                last(detail(StatusCode::NOT_ACCEPTABLE, "Could not satisfy the request Accept header."))
             }
             Self::MethodNotAllowed(method) => {
                 detail(StatusCode::METHOD_NOT_ALLOWED, &format!("Method \"{method}\" not allowed."))
@@ -156,6 +156,12 @@ fn unavailable() -> HttpResponse {
     HttpResponse::ServiceUnavailable()
         .insert_header((header::RETRY_AFTER, "1"))
         .json(Detail { detail: "Service temporarily unavailable, try again later.", code: None })
+}
+
+/// The rest of the body is not waited for: the connection ends with this answer.
+fn last(mut response: HttpResponse) -> HttpResponse {
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    response
 }
 
 fn detail(status: StatusCode, text: &str) -> HttpResponse {
