@@ -14,7 +14,6 @@ use crate::output::Output;
 /// `attesto init`: an authority that `serve --config` runs with nothing done by hand.
 pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
     let settings = place.settings()?;
-    let lock = ServerLock::acquire(&settings.database)?;
     if let Found::Initialised(authority) = find(&settings).await? {
         let sentence =
             format!("{} is set up already, for {}; nothing was changed", settings.database, authority.issuer);
@@ -32,6 +31,7 @@ pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
         user.username,
         settings.key_encryption_keys[0].display(),
     );
+    let lock = ServerLock::acquire(&settings.database)?;
     initialise(&lock, &settings, Beginning { user, clients: Vec::new() }, operator(), now()).await?;
     output.done(&sentence, &json!({"issuer": settings.issuer, "created": true}))
 }

@@ -107,12 +107,14 @@ fn claims_are_said_of_a_user_from_the_next_sign_in_on() {
         (r#"{"token_type":"refresh"}"#, "the claim \"token_type\" is set by the authority"),
         ("[]", "claims must be one JSON object"),
         ("{", "claims must be one JSON object"),
+        ("", "claims must be one JSON object"),
+        (r#"{"x":{"$serde_json::private::Y":1}}"#, "no member may begin with"),
     ] {
         let line = authority.run_with(&["users", "claims", "dev"], text).refused(1);
         assert!(line.starts_with(expected) && line.ends_with("; nothing was changed"), "{line}");
     }
     assert_eq!(user(&authority, "dev")["claims"], given);
-    authority.run_with(&["users", "claims", "dev"], "").done();
+    authority.run_with(&["users", "claims", "dev"], "{}").done();
     assert_eq!(user(&authority, "dev")["claims"], json!({}));
     assert_eq!(events(&authority, "event", &json!("claims_changed")).len(), 2);
 }

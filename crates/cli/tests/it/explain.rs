@@ -87,13 +87,19 @@ fn what_is_over_fails_at_its_session() {
     let server = authority.start();
     let pair = server.sign_in();
     let successor = server.refresh(&pair.refresh).pair();
-    let explained = explain(&authority, &pair.refresh);
-    assert_eq!(explained.failed(), ["session"]);
-    let (_, session) = &explained.checks["session"];
-    assert!(session.contains("generation 1 was followed by 2"), "{session}");
+    let within_its_grace = explain(&authority, &pair.refresh);
+    assert!(within_its_grace.accepted);
+    let (_, session) = &within_its_grace.checks["session"];
+    assert!(session.contains("followed by generation 2, which it still gets"), "{session}");
 
-    server.blacklist(&successor.refresh).json();
-    for token in [&successor.access, &successor.refresh, &pair.refresh] {
+    let last = server.refresh(&successor.refresh).pair();
+    let replayed = explain(&authority, &pair.refresh);
+    assert_eq!(replayed.failed(), ["session"]);
+    let (_, session) = &replayed.checks["session"];
+    assert!(session.contains("generation 1 was followed by 3: presented, it ends the session"), "{session}");
+
+    server.blacklist(&last.refresh).json();
+    for token in [&last.access, &last.refresh, &successor.refresh, &pair.refresh] {
         assert_eq!(explain(&authority, token).failed(), ["session"]);
     }
 }

@@ -43,7 +43,7 @@ fn on_sigterm_everything_in_flight_is_finished() {
 
 #[test]
 fn on_sigint_nobody_waits() {
-    let authority = Authority::dev().with("ATTESTO_SHUTDOWN_DELAY_INTERVAL", "1h");
+    let authority = Authority::dev().with("ATTESTO_SHUTDOWN_DELAY_INTERVAL", "5m");
     let mut server = authority.start();
     let mut idle = server.connect();
     assert_eq!(idle.ask(&get("/livez")).unwrap().status, 200);
