@@ -53,7 +53,9 @@ impl Place {
         let from_variables = variables.iter().any(|(name, _)| name == "ATTESTO_DATABASE");
         let named = self.config.is_some() || self.data.is_some();
         if file.is_none() && !from_variables {
-            return Err(Failure::new("which authority? Name it with --config FILE or --data DIR"));
+            return Err(Failure::new(
+                "which authority? Name it with --config FILE or --data DIR; `attesto serve --dev` makes one",
+            ));
         }
         let file = file.filter(|_| named || !from_variables);
         Ok(Settings::read(file.as_deref(), variables)?)

@@ -116,7 +116,8 @@ fn check_type(header: &JoseHeader) -> Check {
     match header.typ.as_deref() {
         Some(typ::ACCESS) => passed("typ", "at+jwt: resource servers take it (RFC 9068)".to_owned()),
         Some(typ::REFRESH) => passed("typ", "rt+jwt: for the authority alone".to_owned()),
-        other => failed("typ", format!("{other:?} is no type that this authority issues")),
+        Some(other) => failed("typ", format!("{other:?} is no type that this authority issues")),
+        None => failed("typ", "absent: this authority always names the type".to_owned()),
     }
 }
 

@@ -51,7 +51,9 @@ impl Serve {
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).map_err(|cause| Failure::new(format!("cannot listen on {address}: {cause}")))
+    TcpListener::bind(address).map_err(|cause| {
+        Failure::new(format!("cannot listen on {address}: {cause}; choose another address with --listen"))
+    })
 }
 
 /// A server whose output nobody can read serves all the same.

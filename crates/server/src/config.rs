@@ -71,6 +71,7 @@ impl Settings {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut given = Given::read(file, variables)?;
+        given.only_settings()?;
         let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
         let issuer = given.required("issuer", "the URL at which clients reach the authority", issuer)?;
         let simplejwt = simplejwt(&mut given)?;
@@ -83,7 +84,7 @@ impl Settings {
                 DatabaseUrl::parse(text, folder).map_err(|wrong| wrong.to_string())
             })?,
             key_encryption_keys: key_files(&mut given, folder)?,
-            listen: given.optional("listen", parsed)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            listen: given.optional("listen", address)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             trusted_proxies: given.list("trusted_proxies", network)?.unwrap_or_default(),
             simplejwt,
             policy: policy(&mut given)?,
@@ -97,10 +98,31 @@ impl Settings {
             log: given.optional("log", check_filter)?.unwrap_or_else(|| "info".to_owned()),
             log_format: given.optional("log_format", parsed)?.unwrap_or_default(),
         };
-        given.nothing_left()?;
         Ok(settings)
     }
 }
+
+/// Every name that is read below.
+const SETTINGS: [&str; 18] = [
+    "access_token_lifetime",
+    "audit_lifetime",
+    "database",
+    "grace_interval",
+    "issuer",
+    "key_encryption_keys",
+    "listen",
+    "log",
+    "log_format",
+    "refresh_absolute_lifetime",
+    "refresh_idle_lifetime",
+    "shutdown_delay_interval",
+    "simplejwt_audience",
+    "simplejwt_rotates",
+    "simplejwt_scope",
+    "throttle_address_failures",
+    "throttle_user_failures",
+    "trusted_proxies",
+];
 
 /// What a service must not be called.
 pub const AUDIENCE_IS_ISSUER: &str =
@@ -124,7 +146,7 @@ fn simplejwt(given: &mut Given) -> Result<SimpleJwt, ConfigError> {
             |text| parse_audience(text).map_err(|wrong| wrong.to_string()),
         )?,
         scope: given.optional("simplejwt_scope", parsed)?.unwrap_or_default(),
-        rotates: given.optional("simplejwt_rotates", parsed)?.unwrap_or(true),
+        rotates: given.optional("simplejwt_rotates", truth)?.unwrap_or(true),
     })
 }
 
@@ -250,11 +272,12 @@ impl Given {
             .map_err(|problem| ConfigError { place, problem })
     }
 
-    fn nothing_left(self) -> Result<(), ConfigError> {
-        match self.settings.into_values().next() {
+    /// Before anything else: a setting that is missing may just be misspelled.
+    fn only_settings(&self) -> Result<(), ConfigError> {
+        match self.settings.iter().find(|(name, _)| !SETTINGS.contains(&name.as_str())) {
             None => Ok(()),
-            Some(Setting { place, .. }) => Err(ConfigError {
-                place,
+            Some((_, Setting { place, .. })) => Err(ConfigError {
+                place: place.clone(),
                 problem: "is not a setting; docs/configuration.md lists them".to_owned(),
             }),
         }
@@ -312,6 +335,14 @@ fn issuer(text: &str) -> Result<String, String> {
     }
     let spelled = url.as_str().trim_end_matches('/');
     (spelled == text).then(|| text.to_owned()).ok_or(format!("is spelled {spelled}"))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "is an address and a port such as \"127.0.0.1:8080\", not a name".to_owned())
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "is true or false".to_owned())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -379,6 +410,15 @@ mod tests {
     }
 
     #[test]
+    fn every_name_that_passes_is_read() {
+        for name in SETTINGS {
+            let without = GOOD.lines().filter(|line| !line.contains(name)).collect::<Vec<_>>().join("\n");
+            let error = read(&format!("{without}\n{name} = 1.5"), &[]).unwrap_err();
+            assert!(error.starts_with(&format!("attesto.toml: {name}: is ")), "{error}");
+        }
+    }
+
+    #[test]
     fn variables_alone_are_enough() {
         let variables = [
             ("ATTESTO_ISSUER", "http://127.0.0.1:9"),
@@ -406,9 +446,11 @@ mod tests {
             (without("simplejwt"), "attesto.toml: simplejwt_audience: is missing"),
             (with("log = \"loud,,=\""), "attesto.toml: log: is a level"),
             (with("isuer = 1"), "attesto.toml: isuer: is not a setting"),
+            (GOOD.replace("issuer", "isuer"), "attesto.toml: isuer: is not a setting"),
+            (with("simplejwt_rotates = \"no\""), "attesto.toml: simplejwt_rotates: is true or false"),
             (with("grace_interval = \"3m\""), "attesto.toml: grace_interval: lies between 0s and 2m"),
             (with("grace_interval = 30"), "attesto.toml: grace_interval: is a duration"),
-            (with("listen = \"here\""), "attesto.toml: listen: invalid socket address"),
+            (with("listen = \"here\""), "attesto.toml: listen: is an address and a port"),
             (with("trusted_proxies = [\"lan\"]"), "attesto.toml: trusted_proxies: \"lan\" is neither"),
             (with("throttle_user_failures = 0"), "attesto.toml: throttle_user_failures: is a whole number"),
             (with("refresh_idle_lifetime = \"31d\""), "attesto.toml: refresh_idle_lifetime: is longer than"),

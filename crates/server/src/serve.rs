@@ -42,6 +42,13 @@ pub async fn serve(
     .shutdown_timeout(FINISH_SECONDS)
     .run();
     rt::spawn(stop_when_told(signals, app.clone(), server.handle(), settings.shutdown_delay_interval));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        issuer = settings.issuer,
+        database = %settings.database,
+        kid = app.keys.keyring.active().kid(),
+        "serving"
+    );
     listening();
     server.await?;
     purge.abort();
