@@ -354,7 +354,10 @@ fn mistakes_have_their_own_exit_codes() {
         run(attesto().args(arguments).current_dir(elsewhere.path()), "").refused(code)
     };
     let line = refused(&["users", "list"], 1);
-    assert_eq!(line, "which authority? Name it with --config FILE or --data DIR");
+    assert_eq!(
+        line,
+        "which authority? Name it with --config FILE or --data DIR; `attesto serve --dev` makes one"
+    );
     for absent in [["--config", "absent.toml"], ["--data", "absent"]] {
         let line = refused(&[&["users", "list"][..], &absent].concat(), 78);
         assert!(line.starts_with("absent"), "{line}");
