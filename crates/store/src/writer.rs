@@ -90,3 +90,30 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_waited_too_long_is_dropped_and_the_next_one_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.db"), "").unwrap();
+        let url = DatabaseUrl::parse("sqlite:a.db", Path::new(folder.path())).unwrap();
+        let worker = Worker { url: url.clone(), connection: connection::writer(&url).unwrap() };
+        let (queue, jobs) = sync_channel(QUEUE);
+        let (ran, outcomes) = channel();
+        let long_ago = Instant::now().checked_sub(LONGEST_WAIT + Duration::from_secs(1)).unwrap();
+        for (name, since) in [("stale", long_ago), ("fresh", Instant::now())] {
+            let ran = ran.clone();
+            let job: Job = Box::new(move |_| ran.send(name).unwrap());
+            queue.try_send(Queued { job, since }).ok().unwrap();
+        }
+        drop((queue, ran));
+        worker.run(&jobs);
+        assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), ["fresh"]);
+    }
+}

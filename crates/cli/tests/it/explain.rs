@@ -137,3 +137,16 @@ impl Explained {
         failed.map(|(name, _)| name.as_str()).collect()
     }
 }
+
+#[test]
+fn a_key_that_somebody_slipped_in_is_no_key() {
+    let authority = Authority::dev();
+    let pair = authority.start().sign_in();
+    authority.sqlite(
+        "INSERT INTO keys SELECT 'slipped', algorithm, purpose, 'retired', public_jwk, NULL, kek_id, authority_id, \
+         created_at, published_at, active_at, demoted_at, retired_at, destroyed_at, compromised_at, mac FROM keys \
+         WHERE state = 'active'",
+    );
+    let line = authority.run_with(&["explain"], &pair.access).refused(78);
+    assert!(line.contains("\"slipped\" was changed by somebody without the key-encryption key"), "{line}");
+}

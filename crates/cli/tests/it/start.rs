@@ -234,3 +234,13 @@ fn refused_start(authority: &Authority, code: i32) -> String {
     authority.assert_unchanged_since(&before);
     line
 }
+
+#[test]
+fn a_lost_dev_file_is_said_and_not_made_up() {
+    let authority = Authority::dev();
+    drop(authority.start());
+    fs::remove_file(authority.data().join("dev.json")).unwrap();
+    let line = authority.try_start().err().unwrap().refused(1);
+    assert!(line.contains("dev.json: the file is gone"), "{line}");
+    assert!(!authority.data().join("dev.json").exists());
+}

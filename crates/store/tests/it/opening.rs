@@ -246,3 +246,12 @@ fn as_nobody(mine: &Path) -> Command {
     }
     command
 }
+
+#[tokio::test]
+async fn a_link_to_a_database_leads_to_the_same_lock() {
+    let (folder, url) = closed().await;
+    let link = DatabaseUrl::parse("sqlite:link.db", folder.path()).unwrap();
+    std::os::unix::fs::symlink(url.path(), link.path()).unwrap();
+    let _lock = ServerLock::acquire(&url).unwrap();
+    assert!(matches!(ServerLock::acquire(&link), Err(OpenError::InUse(_))));
+}
