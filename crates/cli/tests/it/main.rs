@@ -13,4 +13,5 @@ mod secrets;
 mod server;
 mod start;
 mod stop;
+mod throttle;
 mod token;
