@@ -87,11 +87,13 @@ pub fn now() -> Instant {
     Clock::system().now()
 }
 
-/// Who is at the keyboard.
+/// Who is at the keyboard, as far as the environment tells: a hint for the audit, no proof.
 pub fn operator() -> Actor {
-    let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    // It is shown in terminals, and is only as true as the environment.
-    let name = name.filter(|name| name.len() <= 64 && !name.chars().any(char::is_control));
+    // It is shown in terminals.
+    let presentable = |name: &String| (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
+    let name = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(presentable));
     Actor::Operator(name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())))
 }
 
