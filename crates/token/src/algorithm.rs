@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 using SHA-256.
+    /// RSASSA-PKCS1-v1_5 using SHA-256 (RFC 7518 §3.3).
     #[serde(rename = "RS256")]
     Rs256,
+    /// ECDSA using P-256 and SHA-256 (RFC 7518 §3.4).
+    #[serde(rename = "ES256")]
+    Es256,
 }
 
 impl Algorithm {
@@ -18,6 +21,7 @@ impl Algorithm {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
         }
     }
 }
@@ -40,6 +44,7 @@ impl FromStr for Algorithm {
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
         match name {
             "RS256" => Ok(Self::Rs256),
+            "ES256" => Ok(Self::Es256),
             _ => Err(UnknownAlgorithm),
         }
     }

@@ -32,7 +32,7 @@ pub enum JwkError {
     /// Two keys of the set share a `kid`: neither is used.
     #[error("another key of the set has the same kid")]
     DuplicateKid,
-    /// `kty`, `alg`, `use` or `key_ops` say that this key does not verify signatures we accept.
+    /// `kty`, `crv`, `alg`, `use` or `key_ops` say that this key does not verify signatures we accept.
     #[error("the key is not for verifying a supported algorithm")]
     OtherPurpose,
     /// The members of the key are missing, not canonical base64url, or contradict each other.

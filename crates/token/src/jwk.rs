@@ -26,6 +26,8 @@ pub struct Jwk {
 pub enum PublicKey {
     /// `kty` RSA (RFC 7518 §6.3.1).
     Rsa(RsaPublicKey),
+    /// `kty` EC (RFC 7518 §6.2.1).
+    Ec(EcPublicKey),
 }
 
 /// Modulus and exponent, big-endian without leading zeros.
@@ -35,6 +37,14 @@ pub struct RsaPublicKey {
     pub n: Vec<u8>,
     /// The exponent.
     pub e: Vec<u8>,
+}
+
+/// A point of the curve P-256, if whoever published it tells the truth: a cryptographic library finds out when it takes
+/// the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EcPublicKey {
+    x: [u8; 32],
+    y: [u8; 32],
 }
 
 /// The keys of an issuer (RFC 7517 §5): those that can be used, and why the others cannot.
@@ -92,18 +102,21 @@ impl Jwk {
         let text =
             |name: &str| members.get(name).map(|value| value.as_str().ok_or(JwkError::Malformed)).transpose();
         let kid = text("kid")?.filter(|kid| !kid.is_empty()).ok_or(JwkError::NoKid)?;
-        if text("kty")? != Some("RSA") || text("use")?.is_some_and(|purpose| purpose != "sig") {
-            return Err(JwkError::OtherPurpose);
-        }
-        if !verifies(members) {
-            return Err(JwkError::OtherPurpose);
-        }
-        let algorithm = match text("alg")? {
-            None => Algorithm::Rs256,
-            Some(name) => name.parse().map_err(|_| JwkError::OtherPurpose)?,
+        // Each kind of key is good for one algorithm here, so that `alg` can only confirm it.
+        let algorithm = match text("kty")? {
+            Some("RSA") => Algorithm::Rs256,
+            Some("EC") if text("crv")?.ok_or(JwkError::Malformed)? == "P-256" => Algorithm::Es256,
+            _ => return Err(JwkError::OtherPurpose),
         };
+        let differs = |name, ours| text(name).map(|value| value.is_some_and(|value| value != ours));
+        if differs("use", "sig")? || differs("alg", algorithm.as_str())? || !verifies(members) {
+            return Err(JwkError::OtherPurpose);
+        }
         let number = |name| text(name)?.and_then(base64url::decode).ok_or(JwkError::Malformed);
-        let key = PublicKey::Rsa(RsaPublicKey::new(number("n")?, number("e")?)?);
+        let key = match algorithm {
+            Algorithm::Rs256 => PublicKey::Rsa(RsaPublicKey::new(number("n")?, number("e")?)?),
+            Algorithm::Es256 => PublicKey::Ec(EcPublicKey::p256(&number("x")?, &number("y")?)?),
+        };
         Ok(Self { kid: kid.to_owned(), algorithm, key })
     }
 }
@@ -133,6 +146,32 @@ impl RsaPublicKey {
     }
 }
 
+impl EcPublicKey {
+    /// Takes the coordinates of a point, each of the full 32 bytes (RFC 7518 §6.2.1.2).
+    pub fn p256(x: &[u8], y: &[u8]) -> Result<Self, JwkError> {
+        let coordinate = |bytes: &[u8]| bytes.try_into().map_err(|_| JwkError::Malformed);
+        Ok(Self { x: coordinate(x)?, y: coordinate(y)? })
+    }
+
+    /// The x coordinate, big-endian.
+    pub fn x(&self) -> &[u8; 32] {
+        &self.x
+    }
+
+    /// The y coordinate, big-endian.
+    pub fn y(&self) -> &[u8; 32] {
+        &self.y
+    }
+
+    /// The point as cryptographic libraries read it (SEC 1 §2.3.3, without compression).
+    pub fn uncompressed(&self) -> [u8; 65] {
+        let mut point = [4; 65];
+        point[1..33].copy_from_slice(&self.x);
+        point[33..].copy_from_slice(&self.y);
+        point
+    }
+}
+
 impl Serialize for JwkSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut set = serializer.serialize_struct("JwkSet", 1)?;
@@ -143,14 +182,23 @@ impl Serialize for JwkSet {
 
 impl Serialize for Jwk {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let PublicKey::Rsa(RsaPublicKey { n, e }) = &self.key;
-        let mut jwk = serializer.serialize_struct("Jwk", 6)?;
-        jwk.serialize_field("kty", "RSA")?;
+        let (kty, numbers) = match &self.key {
+            PublicKey::Rsa(RsaPublicKey { n, e }) => {
+                ("RSA", vec![("n", base64url::encode(n)), ("e", base64url::encode(e))])
+            }
+            PublicKey::Ec(EcPublicKey { x, y }) => (
+                "EC",
+                vec![("crv", "P-256".to_owned()), ("x", base64url::encode(x)), ("y", base64url::encode(y))],
+            ),
+        };
+        let mut jwk = serializer.serialize_struct("Jwk", 4 + numbers.len())?;
+        jwk.serialize_field("kty", kty)?;
         jwk.serialize_field("use", "sig")?;
         jwk.serialize_field("alg", &self.algorithm)?;
         jwk.serialize_field("kid", &self.kid)?;
-        jwk.serialize_field("n", &base64url::encode(n))?;
-        jwk.serialize_field("e", &base64url::encode(e))?;
+        for (name, value) in &numbers {
+            jwk.serialize_field(name, value)?;
+        }
         jwk.end()
     }
 }
@@ -171,25 +219,74 @@ mod tests {
         json!({"kty": "RSA", "kid": "a", "n": base64url::encode(modulus(256)), "e": "AQAB"})
     }
 
+    /// The coordinates are those of no point: nothing here would notice.
+    fn ec_entry() -> Value {
+        let coordinate = |byte| base64url::encode([byte; 32]);
+        json!({"kty": "EC", "crv": "P-256", "kid": "a", "x": coordinate(0), "y": coordinate(2)})
+    }
+
     #[test]
     fn a_written_set_is_read_back_and_has_public_members_only() {
-        let key = PublicKey::Rsa(RsaPublicKey::new(modulus(256), vec![1, 0, 1]).unwrap());
-        let set = JwkSet::new(vec![Jwk { kid: key.thumbprint(), algorithm: Algorithm::Rs256, key }]);
+        let rsa = PublicKey::Rsa(RsaPublicKey::new(modulus(256), vec![1, 0, 1]).unwrap());
+        let ec = PublicKey::Ec(EcPublicKey::p256(&[0; 32], &[2; 32]).unwrap());
+        let jwk = |key: PublicKey, algorithm| Jwk { kid: key.thumbprint(), algorithm, key };
+        let set = JwkSet::new(vec![jwk(rsa, Algorithm::Rs256), jwk(ec, Algorithm::Es256)]);
         let json = serde_json::to_vec(&set).unwrap();
         assert_eq!(JwkSet::parse(&json), Ok(set));
         let written: Value = serde_json::from_slice(&json).unwrap();
-        let mut names: Vec<_> = written["keys"][0].as_object().unwrap().keys().map(String::as_str).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["alg", "e", "kid", "kty", "n", "use"]);
+        let names = |index: usize| {
+            let jwk = written["keys"][index].as_object().unwrap();
+            jwk.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(names(0), ["alg", "e", "kid", "kty", "n", "use"].into());
+        assert_eq!(names(1), ["alg", "crv", "kid", "kty", "use", "x", "y"].into());
+        assert_eq!(written["keys"][1]["crv"], "P-256");
+    }
+
+    #[test]
+    fn the_kind_of_a_key_is_its_algorithm() {
+        let read = |entry: Value, alg: Option<&str>| {
+            let mut entry = entry;
+            entry["alg"] = json!(alg);
+            if alg.is_none() {
+                entry.as_object_mut().unwrap().remove("alg");
+            }
+            Jwk::read(&entry).map(|jwk| jwk.algorithm)
+        };
+        let table = [
+            (entry(), Algorithm::Rs256, ["ES256", "RS384", "PS256", "rs256", ""]),
+            (ec_entry(), Algorithm::Es256, ["RS256", "ES384", "ECDH-ES", "es256", ""]),
+        ];
+        for (entry, algorithm, others) in table {
+            for alg in [None, Some(algorithm.as_str())] {
+                assert_eq!(read(entry.clone(), alg), Ok(algorithm), "{alg:?}");
+            }
+            for alg in others {
+                assert_eq!(read(entry.clone(), Some(alg)), Err(JwkError::OtherPurpose), "{alg:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_point_is_written_as_0x04_and_its_coordinates() {
+        let key = EcPublicKey::p256(&[1; 32], &[2; 32]).unwrap();
+        assert_eq!((key.x(), key.y()), (&[1; 32], &[2; 32]));
+        assert_eq!(key.uncompressed().as_slice(), [&[4][..], &[1; 32], &[2; 32]].concat());
     }
 
     #[test]
     fn an_unusable_entry_harms_no_other() {
-        let with = |name: &str, value: Value| {
-            let mut changed = entry();
-            changed[name] = value;
-            changed["kid"] = if name == "kid" { changed["kid"].clone() } else { json!("b") };
-            changed
+        let changed = |mut entry: Value, name: &str, value: Value| {
+            entry["kid"] = json!("b");
+            entry[name] = value;
+            entry
+        };
+        let with = |name: &str, value: Value| changed(entry(), name, value);
+        let with_ec = |name: &str, value: Value| changed(ec_entry(), name, value);
+        let without_ec = |name: &str| {
+            let mut entry = with_ec(name, json!(null));
+            entry.as_object_mut().unwrap().remove(name);
+            entry
         };
         let small = base64url::encode(modulus(255));
         let table = [
@@ -206,6 +303,22 @@ mod tests {
             (with("e", json!("AQ")), JwkError::Weak),
             (with("e", json!("AAEAAQ")), JwkError::Malformed),
             (with("n", json!("=")), JwkError::Malformed),
+            (with("kty", json!("EC")), JwkError::Malformed),
+            (with_ec("kty", json!("RSA")), JwkError::Malformed),
+            (with_ec("d", json!("AQAB")), JwkError::Private),
+            (with_ec("use", json!("enc")), JwkError::OtherPurpose),
+            (with_ec("key_ops", json!(["deriveKey"])), JwkError::OtherPurpose),
+            (with_ec("crv", json!("P-384")), JwkError::OtherPurpose),
+            (with_ec("crv", json!("secp256k1")), JwkError::OtherPurpose),
+            (with_ec("crv", json!("p-256")), JwkError::OtherPurpose),
+            (with_ec("crv", json!(256)), JwkError::Malformed),
+            (without_ec("crv"), JwkError::Malformed),
+            (without_ec("x"), JwkError::Malformed),
+            (without_ec("y"), JwkError::Malformed),
+            (with_ec("x", json!(base64url::encode([1; 31]))), JwkError::Malformed),
+            (with_ec("y", json!(base64url::encode([0; 33]))), JwkError::Malformed),
+            (with_ec("y", json!("")), JwkError::Malformed),
+            (with_ec("x", json!(base64url::encode([1; 32]) + "=")), JwkError::Malformed),
             (json!("key"), JwkError::Malformed),
         ];
         for (bad, reason) in table {
