@@ -39,8 +39,24 @@ pub enum Event {
     ClientDisabled,
     /// A client was enabled.
     ClientEnabled,
-    /// A signing key was made.
+    /// A signing key was made, and published.
     KeyGenerated,
+    /// A signing key of somebody else was taken in, and published.
+    KeyImported,
+    /// A signing key began to sign.
+    KeyPromoted,
+    /// A signing key stopped signing.
+    KeyDemoted,
+    /// A signing key left the JWK Set.
+    KeyRetired,
+    /// The private half of a signing key was erased.
+    KeyDestroyed,
+    /// A signing key was declared leaked.
+    KeyCompromised,
+    /// The row of a signing key was renewed under another key-encryption key.
+    KeyRewrapped,
+    /// All keys were bound together by a ledger, for the first time.
+    LedgerBegun,
 }
 
 impl Event {
@@ -64,6 +80,14 @@ impl Event {
             Self::ClientDisabled => "client_disabled",
             Self::ClientEnabled => "client_enabled",
             Self::KeyGenerated => "key_generated",
+            Self::KeyImported => "key_imported",
+            Self::KeyPromoted => "key_promoted",
+            Self::KeyDemoted => "key_demoted",
+            Self::KeyRetired => "key_retired",
+            Self::KeyDestroyed => "key_destroyed",
+            Self::KeyCompromised => "key_compromised",
+            Self::KeyRewrapped => "key_rewrapped",
+            Self::LedgerBegun => "ledger_begun",
         }
     }
 }
@@ -99,6 +123,8 @@ pub struct AuditEvent {
     pub client_id: Option<ClientId>,
     /// The session concerned.
     pub session_id: Option<SessionId>,
+    /// The signing key concerned.
+    pub kid: Option<String>,
     /// Why, in a word or the operator's sentence.
     pub reason: Option<String>,
 }
@@ -106,7 +132,7 @@ pub struct AuditEvent {
 impl AuditEvent {
     /// An event that concerns nobody yet; the builder methods say whom.
     pub fn new(event: Event, actor: Actor, at: Instant) -> Self {
-        Self { at, event, actor, user_id: None, client_id: None, session_id: None, reason: None }
+        Self { at, event, actor, user_id: None, client_id: None, session_id: None, kid: None, reason: None }
     }
 
     /// Concerning a user.
@@ -122,6 +148,11 @@ impl AuditEvent {
     /// Concerning a session.
     pub fn session(self, id: &SessionId) -> Self {
         Self { session_id: Some(id.clone()), ..self }
+    }
+
+    /// Concerning a signing key.
+    pub fn key(self, kid: &str) -> Self {
+        Self { kid: Some(kid.to_owned()), ..self }
     }
 
     /// For a reason from the closed list.

@@ -14,4 +14,10 @@ pub struct Authority {
     /// No access token was ever signed for longer than this. Raised in the store *before* a longer one is signed, so
     /// that a revocation record outlives every token that it could refuse.
     pub longest_access_lifetime: Duration,
+    /// No refresh token was ever signed for longer. Raised likewise, so that the public half of a key is kept for as long
+    /// as a refresh token may need it.
+    pub longest_refresh_lifetime: Duration,
+    /// No cache was ever told to serve a JWK Set for longer (`max-age` and `stale-while-revalidate` together). Raised
+    /// likewise, so that no key signs before every cache knows it.
+    pub longest_jwks_lifetime: Duration,
 }

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use crate::gate::Watermark;
 use crate::instant::Instant;
+use crate::key::SigningAlgorithm;
+use crate::policy::Policy;
 use crate::scope::Scope;
 use crate::secret::Digest;
 
@@ -49,10 +51,26 @@ pub struct Client {
     pub rotates: bool,
     /// Its own grace interval, if it differs from the configured one.
     pub grace_interval: Option<Duration>,
+    /// What signs its access tokens, if it differs from what is configured.
+    pub access_token_algorithm: Option<SigningAlgorithm>,
+    /// What signs its refresh tokens, if it differs from what is configured.
+    pub refresh_token_algorithm: Option<SigningAlgorithm>,
     /// When the operator disabled it, if so.
     pub disabled_at: Option<Instant>,
     /// Sessions created at or before this are over.
     pub watermark: Watermark,
     /// When it was added.
     pub created_at: Instant,
+}
+
+impl Client {
+    /// What signs its access tokens.
+    pub fn access_token_algorithm(&self, policy: &Policy) -> SigningAlgorithm {
+        self.access_token_algorithm.unwrap_or(policy.access_token_algorithm)
+    }
+
+    /// What signs its refresh tokens.
+    pub fn refresh_token_algorithm(&self, policy: &Policy) -> SigningAlgorithm {
+        self.refresh_token_algorithm.unwrap_or(policy.refresh_token_algorithm)
+    }
 }

@@ -1,6 +1,7 @@
 use crate::claims::CustomClaims;
 use crate::client::ClientId;
 use crate::instant::Instant;
+use crate::key::SigningAlgorithm;
 use crate::scope::Scope;
 use crate::session::SessionId;
 use crate::user::UserId;
@@ -26,6 +27,8 @@ pub struct AccessGrant {
     pub issued_at: Instant,
     /// `exp`.
     pub expires_at: Instant,
+    /// `alg`.
+    pub algorithm: SigningAlgorithm,
 }
 
 /// What a refresh token may say, except for its `jti`.
@@ -45,4 +48,6 @@ pub struct RefreshGrant {
     pub issued_at: Instant,
     /// `exp`.
     pub expires_at: Instant,
+    /// `alg`.
+    pub algorithm: SigningAlgorithm,
 }

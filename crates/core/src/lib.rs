@@ -33,7 +33,11 @@ pub use client::{Client, ClientId, ClientKind};
 pub use gate::Watermark;
 pub use grant::{AccessGrant, RefreshGrant};
 pub use instant::Instant;
-pub use key::{KekId, KeyRecord, KeyState, Purpose};
+pub use key::{
+    Guards, Haste, KekId, KeyChange, KeyFacts, KeyLedger, KeyMoves, KeyPolicy, KeyRecord, KeyRefusal,
+    KeyState, KeyStep, KeyTable, KeyUse, LEAD, Line, PlannedStep, Purpose, ServerReport, SigningAlgorithm,
+    UnknownSigningAlgorithm,
+};
 pub use password::{Password, PasswordHash, PasswordRefused};
 pub use policy::Policy;
 pub use redemption::{Keep, Presented, Redemption, Repeat, Rotate, Rotation, Standing};

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-/// How long tokens and sessions live, as configured.
+use crate::key::SigningAlgorithm;
+
+/// How long tokens and sessions live, and what signs them, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Of an access token.
@@ -11,6 +13,10 @@ pub struct Policy {
     pub absolute_lifetime: Duration,
     /// For how long the direct predecessor of a refresh token still gets the same successor. A client may differ.
     pub grace_interval: Duration,
+    /// What signs access tokens. A client may differ.
+    pub access_token_algorithm: SigningAlgorithm,
+    /// What signs refresh tokens. A client may differ.
+    pub refresh_token_algorithm: SigningAlgorithm,
 }
 
 impl Policy {
@@ -26,6 +32,8 @@ impl Default for Policy {
             idle_lifetime: 7 * DAY,
             absolute_lifetime: 30 * DAY,
             grace_interval: Duration::from_secs(30),
+            access_token_algorithm: SigningAlgorithm::Rs256,
+            refresh_token_algorithm: SigningAlgorithm::Rs256,
         }
     }
 }

@@ -1,5 +1,4 @@
 use std::cmp::Ordering;
-use std::time::Duration;
 
 use crate::client::{Client, ClientId};
 use crate::grant::{AccessGrant, RefreshGrant};
@@ -30,6 +29,8 @@ pub struct Presented {
     pub generation: i64,
     /// Its secret.
     pub jti: Jti,
+    /// Whether the key that signed it can vouch for it. A leaked one cannot: then the secret alone counts.
+    pub key_is_trusted: bool,
 }
 
 /// What presenting a refresh token leads to.
@@ -124,89 +125,104 @@ impl Standing {
             Ordering::Equal if session.jti_digest != token.jti.digest() => {
                 Redemption::Refused(Refusal::RefreshTokenUnknown)
             }
-            Ordering::Equal if self.client.rotates => Redemption::Rotate(session.next(policy, now)),
-            Ordering::Equal => Redemption::Keep(session.kept(policy, now)),
-            Ordering::Less => match session.repeat(token, self.grace_interval(policy), policy, now) {
+            Ordering::Equal if self.client.rotates => Redemption::Rotate(self.next(policy, now)),
+            Ordering::Equal => Redemption::Keep(self.kept(policy, now)),
+            Ordering::Less => match self.repeat(token, policy, now) {
                 Some(repeat) => Redemption::Repeat(repeat),
-                None => Redemption::Replay,
+                // Whoever has the leaked key could make up a generation, and would end any session.
+                None if token.key_is_trusted || session.is_predecessor(token) => Redemption::Replay,
+                None => Redemption::Refused(Refusal::RefreshTokenUnknown),
             },
             Ordering::Greater => Redemption::Refused(Refusal::RefreshTokenUnknown),
         }
     }
 
-    fn grace_interval(&self, policy: &Policy) -> Duration {
-        self.client.grace_interval.unwrap_or(policy.grace_interval)
+    /// Whether the holder of `token` may end the session: any generation will do, so that a stale tab can log out, but
+    /// of a leaked key only a token whose secret was really given out.
+    pub fn may_be_ended_by(&self, token: &Presented) -> bool {
+        let session = &self.session;
+        let is_current = token.generation == session.generation && session.jti_digest == token.jti.digest();
+        token.key_is_trusted || is_current || session.is_predecessor(token)
     }
-}
 
-impl Session {
     fn next(&self, policy: &Policy, now: Instant) -> Rotate {
-        let idle_expires_at = self.idle_end(policy, now);
+        let session = &self.session;
+        let idle_expires_at = session.idle_end(policy, now);
         Rotate {
             access: self.access(policy, now),
-            refresh: self.refresh(self.generation + 1, now, idle_expires_at),
-            from: self.generation,
-            previous_jti_digest: self.jti_digest,
+            refresh: self.refresh(session.generation + 1, now, idle_expires_at, policy),
+            from: session.generation,
+            previous_jti_digest: session.jti_digest,
             idle_expires_at,
         }
     }
 
     fn kept(&self, policy: &Policy, now: Instant) -> Keep {
-        let idle_expires_at = self.idle_end(policy, now);
-        Keep { access: self.access(policy, now), generation: self.generation, idle_expires_at }
+        let idle_expires_at = self.session.idle_end(policy, now);
+        Keep { access: self.access(policy, now), generation: self.session.generation, idle_expires_at }
     }
 
     /// The current refresh token once more, for its direct predecessor and within the grace. The row alone says what
     /// it was: nothing is remembered elsewhere.
-    fn repeat(
-        &self,
-        token: &Presented,
-        grace_interval: Duration,
-        policy: &Policy,
-        now: Instant,
-    ) -> Option<Repeat> {
-        let is_predecessor =
-            token.generation == self.generation - 1 && self.previous_jti_digest == Some(token.jti.digest());
-        if !is_predecessor || now.since(self.rotated_at) >= grace_interval {
+    fn repeat(&self, token: &Presented, policy: &Policy, now: Instant) -> Option<Repeat> {
+        let session = &self.session;
+        let grace_interval = self.client.grace_interval.unwrap_or(policy.grace_interval);
+        if !session.is_predecessor(token) || now.since(session.rotated_at) >= grace_interval {
             return None;
         }
         Some(Repeat {
             access: self.access(policy, now),
-            refresh: self.refresh(self.generation, self.rotated_at, self.idle_expires_at),
-            kid: self.kid.clone(),
-            sealed_successor: self.sealed_successor.clone()?,
-            rotated_by: self.rotated_by,
+            refresh: self.refresh(session.generation, session.rotated_at, session.idle_expires_at, policy),
+            kid: session.kid.clone(),
+            sealed_successor: session.sealed_successor.clone()?,
+            rotated_by: session.rotated_by,
         })
+    }
+
+    fn access(&self, policy: &Policy, now: Instant) -> AccessGrant {
+        let session = &self.session;
+        AccessGrant {
+            user_id: session.user_id.clone(),
+            client_id: session.client_id.clone(),
+            sid: session.id.clone(),
+            audience: session.audience.clone(),
+            scope: session.scope.clone(),
+            auth_time: session.auth_time,
+            claims: session.claims.clone(),
+            issued_at: now,
+            expires_at: (now + policy.access_lifetime).min(session.absolute_expires_at),
+            algorithm: self.client.access_token_algorithm(policy),
+        }
+    }
+
+    fn refresh(
+        &self,
+        generation: i64,
+        issued_at: Instant,
+        expires_at: Instant,
+        policy: &Policy,
+    ) -> RefreshGrant {
+        let session = &self.session;
+        RefreshGrant {
+            user_id: session.user_id.clone(),
+            client_id: session.client_id.clone(),
+            sid: session.id.clone(),
+            generation,
+            claims: session.claims.clone(),
+            issued_at,
+            expires_at,
+            algorithm: self.client.refresh_token_algorithm(policy),
+        }
+    }
+}
+
+impl Session {
+    fn is_predecessor(&self, token: &Presented) -> bool {
+        token.generation == self.generation - 1 && self.previous_jti_digest == Some(token.jti.digest())
     }
 
     fn idle_end(&self, policy: &Policy, now: Instant) -> Instant {
         (now + policy.idle_lifetime).min(self.absolute_expires_at)
-    }
-
-    fn access(&self, policy: &Policy, now: Instant) -> AccessGrant {
-        AccessGrant {
-            user_id: self.user_id.clone(),
-            client_id: self.client_id.clone(),
-            sid: self.id.clone(),
-            audience: self.audience.clone(),
-            scope: self.scope.clone(),
-            auth_time: self.auth_time,
-            claims: self.claims.clone(),
-            issued_at: now,
-            expires_at: (now + policy.access_lifetime).min(self.absolute_expires_at),
-        }
-    }
-
-    fn refresh(&self, generation: i64, issued_at: Instant, expires_at: Instant) -> RefreshGrant {
-        RefreshGrant {
-            user_id: self.user_id.clone(),
-            client_id: self.client_id.clone(),
-            sid: self.id.clone(),
-            generation,
-            claims: self.claims.clone(),
-            issued_at,
-            expires_at,
-        }
     }
 }
 
@@ -235,10 +251,13 @@ impl Rotate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::claims::CustomClaims;
     use crate::client::ClientKind;
     use crate::gate::Watermark;
+    use crate::key::SigningAlgorithm;
     use crate::password::PasswordHash;
     use crate::scope::Scope;
     use crate::user::{UserId, Username};
@@ -255,7 +274,7 @@ mod tests {
     }
 
     fn presented(generation: i64, name: &str) -> Presented {
-        Presented { sid: SessionId("sid".into()), generation, jti: jti(name) }
+        Presented { sid: SessionId("sid".into()), generation, jti: jti(name), key_is_trusted: true }
     }
 
     /// A session that was rotated from `old` (generation 4) to `current` (generation 5) at `T0`.
@@ -268,6 +287,8 @@ mod tests {
             scope: Scope::default(),
             rotates: true,
             grace_interval: None,
+            access_token_algorithm: None,
+            refresh_token_algorithm: None,
             disabled_at: None,
             watermark: Watermark::default(),
             created_at: T0 - DAY,
@@ -327,6 +348,46 @@ mod tests {
             );
             assert_eq!(name(&got), expected, "generation {generation} {jti} after {after:?}");
         }
+    }
+
+    /// Whoever has a leaked key can sign any generation, and still renews and ends nothing.
+    #[test]
+    fn under_a_leaked_key_only_the_exact_secret_counts() {
+        let table = [
+            (5, "current", seconds(0), "rotate", true),
+            (4, "old", seconds(0), "repeat", true),
+            (4, "old", seconds(30), "replay", true),
+            (5, "forged", seconds(0), "RefreshTokenUnknown", false),
+            (6, "current", seconds(0), "RefreshTokenUnknown", false),
+            (4, "forged", seconds(0), "RefreshTokenUnknown", false),
+            (3, "old", seconds(0), "RefreshTokenUnknown", false),
+            (1, "first", seconds(0), "RefreshTokenUnknown", false),
+        ];
+        for (generation, jti, after, expected, may_end) in table {
+            let token = Presented { key_is_trusted: false, ..presented(generation, jti) };
+            let standing = standing();
+            let got = standing.redeem(&token, &ClientId::simplejwt(), &Policy::default(), T0 + after);
+            assert_eq!(name(&got), expected, "generation {generation} {jti} after {after:?}");
+            assert_eq!(standing.may_be_ended_by(&token), may_end, "generation {generation} {jti}");
+            assert!(standing.may_be_ended_by(&presented(generation, jti)), "a trusted key's token may");
+        }
+    }
+
+    #[test]
+    fn a_client_may_have_algorithms_of_its_own() {
+        let (mut standing, policy) = (standing(), Policy::default());
+        let algorithms = |standing: &Standing| {
+            let token = presented(5, "current");
+            match standing.redeem(&token, &ClientId::simplejwt(), &policy, T0) {
+                Redemption::Rotate(next) => (next.access.algorithm, next.refresh.algorithm),
+                _ => panic!("rotates"),
+            }
+        };
+        assert_eq!(algorithms(&standing), (SigningAlgorithm::Rs256, SigningAlgorithm::Rs256));
+        standing.client.access_token_algorithm = Some(SigningAlgorithm::Es256);
+        assert_eq!(algorithms(&standing), (SigningAlgorithm::Es256, SigningAlgorithm::Rs256));
+        standing.client.refresh_token_algorithm = Some(SigningAlgorithm::Es256);
+        assert_eq!(algorithms(&standing), (SigningAlgorithm::Es256, SigningAlgorithm::Es256));
     }
 
     #[test]

@@ -101,6 +101,7 @@ impl User {
             claims: self.claims.clone(),
             issued_at: now,
             expires_at: (now + policy.access_lifetime).min(absolute_expires_at),
+            algorithm: client.access_token_algorithm(policy),
         };
         let refresh = RefreshGrant {
             user_id: self.id.clone(),
@@ -111,6 +112,7 @@ impl User {
             issued_at: now,
             // A token that stays is not renewed with the idle end; the row alone keeps that.
             expires_at: if client.rotates { idle_expires_at } else { absolute_expires_at },
+            algorithm: client.refresh_token_algorithm(policy),
         };
         Ok(Opening { access, refresh, idle_expires_at, absolute_expires_at })
     }

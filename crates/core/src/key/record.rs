@@ -1,5 +1,6 @@
 use std::str::FromStr;
 
+use super::algorithm::{Line, SigningAlgorithm};
 use crate::authority::AuthorityId;
 use crate::instant::Instant;
 
@@ -14,7 +15,7 @@ pub enum KeyState {
     Retiring,
     /// No longer published; the authority keeps the public half.
     Retired,
-    /// The private half is erased.
+    /// The private half is erased; the authority keeps the public half while a refresh token may need it.
     Destroyed,
     /// Leaked: unpublished and refused.
     Compromised,
@@ -56,7 +57,7 @@ impl FromStr for KeyState {
 }
 
 /// What a key signs. The two are never mixed, and never published in one set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// Access and refresh tokens.
     Token,
@@ -91,15 +92,15 @@ pub struct KekId(pub String);
 pub struct KeyRecord {
     /// RFC 7638 thumbprint.
     pub kid: String,
-    /// The registered name of its one algorithm.
-    pub algorithm: String,
+    /// Its one algorithm.
+    pub algorithm: SigningAlgorithm,
     /// What it signs.
     pub purpose: Purpose,
     /// Where it stands.
     pub state: KeyState,
     /// The public half: a JWK as JSON text.
     pub public_jwk: String,
-    /// The private half, sealed; `None` once destroyed.
+    /// The private half, sealed; `None` once destroyed, and for a key that was imported to verify only.
     pub sealed_private_key: Option<Vec<u8>>,
     /// The key-encryption key that opens it and made the MAC.
     pub kek_id: KekId,
@@ -121,4 +122,41 @@ pub struct KeyRecord {
     pub compromised_at: Option<Instant>,
     /// Over everything above except the sealed half, under a subkey of the key-encryption key.
     pub mac: Vec<u8>,
+}
+
+impl KeyRecord {
+    /// The line of keys that it belongs to.
+    pub fn line(&self) -> Line {
+        Line { purpose: self.purpose, algorithm: self.algorithm }
+    }
+
+    // An instant of a move never lies before the move ahead of it, whatever the clock says: guards count from them.
+
+    pub(super) fn promoted(&self, now: Instant) -> Self {
+        let active_at = self.published_at.map_or(now, |before| before.max(now));
+        Self { state: KeyState::Active, active_at: Some(active_at), ..self.clone() }
+    }
+
+    pub(super) fn demoted(&self, now: Instant) -> Self {
+        let demoted_at = self.active_at.map_or(now, |before| before.max(now));
+        Self { state: KeyState::Retiring, demoted_at: Some(demoted_at), ..self.clone() }
+    }
+
+    pub(super) fn retired(&self, now: Instant) -> Self {
+        let retired_at = self.demoted_at.map_or(now, |before| before.max(now));
+        Self { state: KeyState::Retired, retired_at: Some(retired_at), ..self.clone() }
+    }
+
+    pub(super) fn destroyed(&self, now: Instant) -> Self {
+        // What was compromised stays so: its tokens are not to be trusted again.
+        let state = match self.state {
+            KeyState::Compromised => KeyState::Compromised,
+            _ => KeyState::Destroyed,
+        };
+        Self { state, sealed_private_key: None, destroyed_at: Some(now), ..self.clone() }
+    }
+
+    pub(super) fn compromised(&self, now: Instant) -> Self {
+        Self { state: KeyState::Compromised, compromised_at: Some(now), ..self.clone() }
+    }
 }
