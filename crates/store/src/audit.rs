@@ -26,6 +26,8 @@ pub struct RecordedEvent {
     pub session_id: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// The signing key concerned.
+    pub kid: Option<String>,
 }
 
 impl Read<'_> {
@@ -53,6 +55,7 @@ impl Write<'_> {
                 audit_events::client_id.eq(event.client_id.as_ref().map(|id| &id.0)),
                 audit_events::session_id.eq(event.session_id.as_ref().map(|id| &id.0)),
                 audit_events::reason.eq(event.reason.as_deref()),
+                audit_events::kid.eq(event.kid.as_deref()),
             ))
             .execute(self.connection)?;
         Ok(())

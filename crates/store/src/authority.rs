@@ -8,19 +8,38 @@ use crate::row::{RowOf, millis};
 use crate::schema::authority;
 use crate::store::{Read, Write};
 
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = authority)]
+struct AuthorityRow {
+    id: String,
+    issuer: String,
+    longest_access_lifetime: i64,
+    longest_refresh_lifetime: i64,
+    longest_jwks_lifetime: i64,
+}
+
+/// Bounds that everything issued from now on keeps to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Of access tokens.
+    pub access_lifetime: Duration,
+    /// Of refresh tokens.
+    pub refresh_lifetime: Duration,
+    /// Of JWK Sets in caches.
+    pub jwks_lifetime: Duration,
+}
+
 impl Read<'_> {
     /// The database's own facts; `None` before it was initialised.
     pub fn find_authority(&mut self) -> Result<Option<Authority>, StoreError> {
-        let row: Option<(String, String, i64)> = authority::table
-            .select((authority::id, authority::issuer, authority::longest_access_lifetime))
-            .first(self.connection)
-            .optional()?;
-        let of = RowOf { table: "authority", row: "1" };
-        row.map(|(id, issuer, longest)| {
-            let longest_access_lifetime = of.duration("longest_access_lifetime", longest)?;
-            Ok(Authority { id: AuthorityId(id), issuer, longest_access_lifetime })
-        })
-        .transpose()
+        let row: Option<AuthorityRow> =
+            authority::table.select(AuthorityRow::as_select()).first(self.connection).optional()?;
+        row.map(Authority::try_from).transpose()
+    }
+
+    /// The issuer, whatever the version of the schema; `None` before the database was initialised.
+    pub fn find_issuer(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(authority::table.select(authority::issuer).first(self.connection).optional()?)
     }
 
     pub(crate) fn authority(&mut self) -> Result<Authority, StoreError> {
@@ -37,17 +56,43 @@ impl Write<'_> {
                 authority::id.eq(&new.id.0),
                 authority::issuer.eq(&new.issuer),
                 authority::longest_access_lifetime.eq(millis(new.longest_access_lifetime)),
+                authority::longest_refresh_lifetime.eq(millis(new.longest_refresh_lifetime)),
+                authority::longest_jwks_lifetime.eq(millis(new.longest_jwks_lifetime)),
             ))
             .execute(self.connection)?;
         Ok(())
     }
 
-    /// Raises the bound on access-token life, before the first token that exceeds the old one. It never falls.
-    pub fn raise_longest_access_lifetime(&mut self, lifetime: Duration) -> Result<(), StoreError> {
+    /// Raises the bounds, before the first token or answer that exceeds the old ones. They never fall.
+    pub fn raise_bounds(&mut self, bounds: Bounds) -> Result<(), StoreError> {
+        let present = self.authority()?;
+        let longest = |one: Duration, other| millis(one.max(other));
         diesel::update(authority::table)
-            .filter(authority::longest_access_lifetime.lt(millis(lifetime)))
-            .set(authority::longest_access_lifetime.eq(millis(lifetime)))
+            .set((
+                authority::longest_access_lifetime
+                    .eq(longest(present.longest_access_lifetime, bounds.access_lifetime)),
+                authority::longest_refresh_lifetime
+                    .eq(longest(present.longest_refresh_lifetime, bounds.refresh_lifetime)),
+                authority::longest_jwks_lifetime
+                    .eq(longest(present.longest_jwks_lifetime, bounds.jwks_lifetime)),
+            ))
             .execute(self.connection)?;
         Ok(())
+    }
+}
+
+impl TryFrom<AuthorityRow> for Authority {
+    type Error = StoreError;
+
+    fn try_from(row: AuthorityRow) -> Result<Self, StoreError> {
+        let of = RowOf { table: "authority", row: "1" };
+        Ok(Self {
+            id: AuthorityId(row.id),
+            issuer: row.issuer,
+            longest_access_lifetime: of.duration("longest_access_lifetime", row.longest_access_lifetime)?,
+            longest_refresh_lifetime: of
+                .duration("longest_refresh_lifetime", row.longest_refresh_lifetime)?,
+            longest_jwks_lifetime: of.duration("longest_jwks_lifetime", row.longest_jwks_lifetime)?,
+        })
     }
 }

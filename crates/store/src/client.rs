@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use attesto_core::{
-    AuditEvent, Client, ClientId, ClientKind, Ending, Instant, RevocationKind, Scope, Watermark,
+    AuditEvent, Client, ClientId, ClientKind, Ending, Instant, RevocationKind, Scope, SigningAlgorithm,
+    Watermark,
 };
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
@@ -25,6 +26,8 @@ pub(crate) struct ClientRow {
     disabled_at: Option<i64>,
     watermark_at: Option<i64>,
     created_at: i64,
+    access_token_algorithm: Option<String>,
+    refresh_token_algorithm: Option<String>,
 }
 
 /// What of a client can be changed. Sessions keep the audience and scope that they began with.
@@ -145,6 +148,10 @@ impl TryFrom<ClientRow> for Client {
             None => ClientKind::Public,
             Some(digest) => ClientKind::Confidential(of.digest("secret_digest", &digest)?),
         };
+        let algorithm =
+            |column, name: Option<String>| name.map(|name| of.need(column, name.parse())).transpose();
+        let access_token_algorithm = algorithm("access_token_algorithm", row.access_token_algorithm)?;
+        let refresh_token_algorithm = algorithm("refresh_token_algorithm", row.refresh_token_algorithm)?;
         let grace_interval = row.grace_interval.map(|millis| of.duration("grace_interval", millis));
         Ok(Self {
             kind,
@@ -157,12 +164,16 @@ impl TryFrom<ClientRow> for Client {
             disabled_at: instant(row.disabled_at),
             watermark: Watermark(instant(row.watermark_at)),
             created_at: Instant::from_millis(row.created_at),
+            access_token_algorithm,
+            refresh_token_algorithm,
         })
     }
 }
 
 impl From<&Client> for ClientRow {
     fn from(client: &Client) -> Self {
+        let name =
+            |algorithm: Option<SigningAlgorithm>| algorithm.map(|algorithm| algorithm.as_str().to_owned());
         let secret_digest = match client.kind {
             ClientKind::Public => None,
             ClientKind::Confidential(digest) => Some(digest.as_bytes().to_vec()),
@@ -178,6 +189,8 @@ impl From<&Client> for ClientRow {
             disabled_at: client.disabled_at.map(Instant::as_millis),
             watermark_at: client.watermark.0.map(Instant::as_millis),
             created_at: client.created_at.as_millis(),
+            access_token_algorithm: name(client.access_token_algorithm),
+            refresh_token_algorithm: name(client.refresh_token_algorithm),
         }
     }
 }

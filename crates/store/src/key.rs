@@ -1,4 +1,4 @@
-use attesto_core::{AuthorityId, Instant, KekId, KeyRecord};
+use attesto_core::{AuditEvent, AuthorityId, Instant, KekId, KeyChange, KeyRecord, KeyTable, RevocationKind};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
@@ -6,8 +6,8 @@ use crate::row::{RowOf, instant};
 use crate::schema::keys;
 use crate::store::{Read, Write};
 
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = keys)]
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = keys, treat_none_as_null = true)]
 struct KeyRow {
     kid: String,
     algorithm: String,
@@ -27,21 +27,58 @@ struct KeyRow {
     mac: Vec<u8>,
 }
 
+/// Whether keys changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// They did.
+    Yes,
+    /// Somebody else changed them since they were read; nothing was written.
+    LostRace,
+}
+
 impl Read<'_> {
-    /// All keys, oldest first.
-    pub fn list_keys(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
+    /// All keys, oldest first, and their ledger.
+    pub fn find_key_table(&mut self) -> Result<KeyTable, StoreError> {
         let rows: Vec<KeyRow> = keys::table
             .select(KeyRow::as_select())
             .order((keys::created_at.asc(), keys::kid.asc()))
             .load(self.connection)?;
-        rows.into_iter().map(KeyRecord::try_from).collect()
+        let keys = rows.into_iter().map(KeyRecord::try_from).collect::<Result<_, _>>()?;
+        Ok(KeyTable { keys, ledger: self.find_key_ledger()? })
     }
 }
 
 impl Write<'_> {
-    /// Adds a key. A second active one of its purpose and algorithm violates a constraint.
-    pub fn insert_key(&mut self, key: &KeyRecord) -> Result<(), StoreError> {
-        diesel::insert_into(keys::table).values(KeyRow::from(key)).execute(self.connection)?;
+    /// Changes keys together with their ledger, the record for services and the audit rows: all on the very table that
+    /// was decided on, or nothing.
+    pub fn change_keys(&mut self, change: &KeyChange, events: &[AuditEvent]) -> Result<Changed, StoreError> {
+        if self.advance_key_ledger(change.from, &change.ledger)? == Changed::LostRace {
+            return Ok(Changed::LostRace);
+        }
+        for key in &change.rows {
+            self.put_key(key)?;
+        }
+        if let Some((kid, used)) = &change.used {
+            self.raise_key_use(kid, used)?;
+        }
+        for event in events {
+            self.record(event)?;
+        }
+        if let (Some(kid), Some(event)) = (&change.revoked, events.first()) {
+            self.append_revocation(RevocationKind::Kid, kid, event.at, event.at)?;
+        }
+        Ok(Changed::Yes)
+    }
+
+    /// A second active key of a purpose and algorithm violates a constraint.
+    fn put_key(&mut self, key: &KeyRecord) -> Result<(), StoreError> {
+        let row = KeyRow::from(key);
+        diesel::insert_into(keys::table)
+            .values(&row)
+            .on_conflict(keys::kid)
+            .do_update()
+            .set(&row)
+            .execute(self.connection)?;
         Ok(())
     }
 }
@@ -52,10 +89,10 @@ impl TryFrom<KeyRow> for KeyRecord {
     fn try_from(row: KeyRow) -> Result<Self, StoreError> {
         let of = RowOf { table: "keys", row: &row.kid };
         Ok(Self {
+            algorithm: of.need("algorithm", row.algorithm.parse())?,
             purpose: of.need("purpose", row.purpose.parse())?,
             state: of.need("state", row.state.parse())?,
             kid: row.kid,
-            algorithm: row.algorithm,
             public_jwk: row.public_jwk,
             sealed_private_key: row.sealed_private_key,
             kek_id: KekId(row.kek_id),
@@ -77,7 +114,7 @@ impl From<&KeyRecord> for KeyRow {
         let millis = |instant: Option<Instant>| instant.map(Instant::as_millis);
         Self {
             kid: key.kid.clone(),
-            algorithm: key.algorithm.clone(),
+            algorithm: key.algorithm.as_str().to_owned(),
             purpose: key.purpose.as_str().to_owned(),
             state: key.state.as_str().to_owned(),
             public_jwk: key.public_jwk.clone(),

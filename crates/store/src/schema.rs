@@ -13,6 +13,8 @@ diesel::table! {
         id -> Text,
         issuer -> Text,
         longest_access_lifetime -> BigInt,
+        longest_refresh_lifetime -> BigInt,
+        longest_jwks_lifetime -> BigInt,
     }
 }
 
@@ -41,6 +43,8 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         watermark_at -> Nullable<BigInt>,
         created_at -> BigInt,
+        access_token_algorithm -> Nullable<Text>,
+        refresh_token_algorithm -> Nullable<Text>,
     }
 }
 
@@ -91,6 +95,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    key_ledger (one) {
+        one -> Integer,
+        version -> BigInt,
+        rows -> Text,
+        compromised -> Text,
+        kek_id -> Text,
+        mac -> Binary,
+    }
+}
+
+diesel::table! {
+    key_uses (kid) {
+        kid -> Text,
+        latest_exp -> Nullable<BigInt>,
+        signatures -> BigInt,
+    }
+}
+
+diesel::table! {
+    servers (id) {
+        id -> Text,
+        version -> Text,
+        kek_ids -> Text,
+        confirmed_kids -> Text,
+        key_version -> BigInt,
+        seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
     revocation_counter (one) {
         one -> Integer,
         seq -> BigInt,
@@ -127,6 +161,7 @@ diesel::table! {
         client_id -> Nullable<Text>,
         session_id -> Nullable<Text>,
         reason -> Nullable<Text>,
+        kid -> Nullable<Text>,
     }
 }
 
