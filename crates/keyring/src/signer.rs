@@ -1,97 +1,98 @@
-use aws_lc_rs::signature::RsaKeyPair;
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Header, encode};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use attesto_token::{Algorithm, Jwk, base64url_encode};
+use jsonwebtoken::{Header, crypto};
 use serde::Serialize;
 
 use crate::error::{ProviderError, SignError};
+use crate::private::PrivateKey;
 use crate::provider::KeyHandle;
 
-/// An opened private key, ready to sign. It has no `Debug`, and the key leaves memory with it.
+/// Something that signs with one private key: a key in this process, or one that a device or a service keeps. It may
+/// fail, and it may take its time; whoever asks sets a limit to that.
+///
+/// Dropping the future gives up on the signature.
+pub trait Signer: Send + Sync {
+    /// The public half. Its `kid` and algorithm stand in the header of whatever is signed.
+    fn public_jwk(&self) -> &Jwk;
+
+    /// The one algorithm of the key.
+    fn algorithm(&self) -> Algorithm {
+        self.public_jwk().algorithm
+    }
+
+    /// Signs the JWS Signing Input (RFC 7515 §5.1); gives the JWS Signature in base64url.
+    fn sign<'a>(&'a self, signing_input: &'a [u8]) -> Signing<'a>;
+}
+
+/// A signature to come.
+pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<String, SignError>> + Send + 'a>>;
+
+/// Signs `claims` as a compact JWS (RFC 7515 §7.1) of the media type `typ`. Under RS256 the same claims give the same
+/// bytes, under ES256 a different signature each time.
+pub async fn sign_jws<C: Serialize>(signer: &dyn Signer, typ: &str, claims: &C) -> Result<String, SignError> {
+    let mut jws = signing_input(signer.public_jwk(), typ, claims)?;
+    let signature = signer.sign(jws.as_bytes()).await?;
+    jws.reserve_exact(1 + signature.len());
+    jws.push('.');
+    jws.push_str(&signature);
+    Ok(jws)
+}
+
+/// The bytes that a signature is made over: header and claims (RFC 7515 §5.1).
+pub fn signing_input<C: Serialize>(key: &Jwk, typ: &str, claims: &C) -> Result<String, SignError> {
+    let header = Header {
+        typ: Some(typ.to_owned()),
+        kid: Some(key.kid.clone()),
+        ..Header::new(registered(key.algorithm)?)
+    };
+    let encoded = |part: Result<Vec<u8>, serde_json::Error>| {
+        part.map(|json| base64url_encode(&json)).map_err(|_| SignError::Claims)
+    };
+    Ok([encoded(serde_json::to_vec(&header))?, encoded(serde_json::to_vec(claims))?].join("."))
+}
+
+/// A private key that was sealed in the database and is open in this process. It has no `Debug`, and the key leaves
+/// memory with it.
 ///
 /// ```compile_fail,E0277
-/// fn show(signer: &attesto_keyring::Signer) {
-///     println!("{signer:?}");
+/// fn show(key: &attesto_keyring::OpenKey) {
+///     println!("{key:?}");
 /// }
 /// ```
-pub struct Signer {
-    kid: String,
+pub struct OpenKey {
+    public: Jwk,
+    algorithm: jsonwebtoken::Algorithm,
     key: KeyHandle,
 }
 
-impl Signer {
-    pub(crate) fn new(kid: String, key: RsaKeyPair) -> Result<Self, ProviderError> {
-        Ok(Self { kid, key: KeyHandle::new(key)? })
+impl OpenKey {
+    pub(crate) fn new(public: Jwk, key: PrivateKey) -> Result<Self, ProviderError> {
+        let algorithm = registered(public.algorithm).map_err(|_| ProviderError)?;
+        Ok(Self { public, algorithm, key: KeyHandle::new(key)? })
     }
 
-    /// The key's thumbprint, as it stands in the header and in the JWK Set.
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    /// Signs `claims` as a compact JWS (RFC 7515 §7.1) of the media type `typ`. RS256 is deterministic: the same claims
-    /// give the same bytes.
-    pub fn sign<C: Serialize>(&self, typ: &str, claims: &C) -> Result<String, SignError> {
-        let mut header = Header::new(Algorithm::RS256);
-        header.typ = Some(typ.to_owned());
-        header.kid = Some(self.kid.clone());
-        encode(&header, claims, self.key.encoding_key()).map_err(|error| match error.kind() {
-            ErrorKind::Json(_) => SignError::Claims,
-            _ => SignError::Signature,
-        })
+    pub(crate) fn shared(public: Jwk, key: PrivateKey) -> Result<Arc<dyn Signer>, ProviderError> {
+        Ok(Arc::new(Self::new(public, key)?))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
-    use attesto_token::{CompactJws, PublicKey, base64url_decode, typ};
-    use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
-    use serde_json::json;
-
-    use super::*;
-    use crate::fixture::{ACTIVE, KEKS, authority};
-    use crate::keyring::Keyring;
-    use crate::public::parse_jwk;
-
-    fn signer() -> Arc<Signer> {
-        Arc::clone(Keyring::open(std::slice::from_ref(&ACTIVE), &KEKS, &authority()).unwrap().active())
+impl Signer for OpenKey {
+    fn public_jwk(&self) -> &Jwk {
+        &self.public
     }
 
-    #[test]
-    fn a_second_implementation_verifies_what_is_signed() {
-        let token = signer().sign(typ::ACCESS, &json!({"sub": "7"})).unwrap();
-        let jws = CompactJws::split(&token).unwrap();
-        assert_eq!(jws.payload().unwrap(), br#"{"sub":"7"}"#);
-        let PublicKey::Rsa(key) = parse_jwk(&ACTIVE.public_jwk).unwrap().key else {
-            panic!("not an RSA key")
-        };
-        let (signature, key) = (jws.signature().unwrap(), RsaPublicKeyComponents { n: key.n, e: key.e });
-        let verify = |message: &str| key.verify(&RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature);
-        assert!(verify(jws.signing_input).is_ok());
-        assert!(verify(&format!("{}A", jws.signing_input)).is_err());
+    fn sign<'a>(&'a self, signing_input: &'a [u8]) -> Signing<'a> {
+        let signature = crypto::sign(signing_input, self.key.encoding_key(), self.algorithm);
+        Box::pin(std::future::ready(signature.map_err(|_| SignError::Signature)))
     }
+}
 
-    #[test]
-    fn the_header_has_three_members_in_a_fixed_order() {
-        let token = signer().sign(typ::REFRESH, &json!({})).unwrap();
-        let header = base64url_decode(token.split('.').next().unwrap()).unwrap();
-        let expected = format!(r#"{{"typ":"rt+jwt","alg":"RS256","kid":"{}"}}"#, ACTIVE.kid);
-        assert_eq!(String::from_utf8(header).unwrap(), expected);
-    }
-
-    #[test]
-    fn the_same_claims_give_the_same_bytes() {
-        let claims = json!({"sub": "7", "jti": "a"});
-        let token = signer().sign(typ::REFRESH, &claims).unwrap();
-        assert_eq!(signer().sign(typ::REFRESH, &claims).unwrap(), token, "by a key that was opened anew");
-        assert_ne!(signer().sign(typ::ACCESS, &claims).unwrap(), token);
-    }
-
-    #[test]
-    fn claims_that_are_no_json_are_told_from_a_signer_that_is_down() {
-        let claims = BTreeMap::from([((1, 2), 3)]);
-        assert_eq!(signer().sign(typ::ACCESS, &claims), Err(SignError::Claims));
+fn registered(algorithm: Algorithm) -> Result<jsonwebtoken::Algorithm, SignError> {
+    match algorithm {
+        Algorithm::Rs256 => Ok(jsonwebtoken::Algorithm::RS256),
+        Algorithm::Es256 => Ok(jsonwebtoken::Algorithm::ES256),
+        _ => Err(SignError::Signature),
     }
 }

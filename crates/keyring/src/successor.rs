@@ -1,17 +1,27 @@
 use attesto_core::{Jti, SessionId};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+use zeroize::Zeroizing;
 
 use crate::aead;
 use crate::encoding::Encoding;
 use crate::error::SealBroken;
 use crate::subkey::subkey;
 
-/// Seals the `jti` of a refresh token's successor for whoever holds its predecessor: a client whose answer was lost
-/// can be given the same successor again, and a stolen database holds no refresh token. `generation` is the
-/// successor's.
-pub fn seal_successor(predecessor: &Jti, sid: &SessionId, generation: i64, successor: &Jti) -> Vec<u8> {
+/// What makes a refresh token the very one that was given out, besides what its session's row says.
+pub struct Successor {
+    /// Its `jti`.
+    pub jti: Jti,
+    /// Its JWS Signature in base64url, where signing again would give another.
+    pub signature: Option<String>,
+}
+
+/// Seals a refresh token's successor for whoever holds its predecessor: a client whose answer was lost can be given
+/// the same successor again, and a stolen database holds no refresh token. `generation` is the successor's.
+pub fn seal_successor(predecessor: &Jti, sid: &SessionId, generation: i64, successor: &Successor) -> Vec<u8> {
     let context = context(sid, generation);
-    aead::seal(&key(predecessor, &context), context.as_bytes(), successor.expose().as_bytes())
+    let plaintext =
+        Zeroizing::new([successor.jti.expose(), successor.signature.as_deref().unwrap_or_default()].concat());
+    aead::seal(&key(predecessor, &context), context.as_bytes(), plaintext.as_bytes())
 }
 
 /// Opens what [`seal_successor`] made for the same predecessor, session and generation.
@@ -20,11 +30,17 @@ pub fn open_successor(
     sid: &SessionId,
     generation: i64,
     sealed: &[u8],
-) -> Result<Jti, SealBroken> {
+) -> Result<Successor, SealBroken> {
     let context = context(sid, generation);
-    let mut jti = aead::open(&key(predecessor, &context), context.as_bytes(), sealed)?;
-    String::from_utf8(std::mem::take(&mut *jti)).map(Jti::new).map_err(|_| SealBroken)
+    let plaintext = aead::open(&key(predecessor, &context), context.as_bytes(), sealed)?;
+    let text = std::str::from_utf8(&plaintext).map_err(|_| SealBroken)?;
+    let (jti, signature) = text.split_at_checked(JTI_LEN).ok_or(SealBroken)?;
+    let signature = (!signature.is_empty()).then(|| signature.to_owned());
+    Ok(Successor { jti: Jti::new(jti.to_owned()), signature })
 }
+
+/// 32 hex digits.
+const JTI_LEN: usize = 32;
 
 fn key(predecessor: &Jti, context: &Encoding) -> LessSafeKey {
     let key: UnboundKey = subkey(predecessor.expose().as_bytes(), context.as_bytes(), &AES_256_GCM);
