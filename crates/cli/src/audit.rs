@@ -31,6 +31,7 @@ struct Shown {
     user_id: Option<String>,
     client_id: Option<String>,
     sid: Option<String>,
+    kid: Option<String>,
     reason: Option<String>,
     request_id: Option<String>,
 }
@@ -41,17 +42,22 @@ impl Audit {
         let Self::List(List { limit }) = self;
         let events = place.store().await?.read(move |tx| tx.list_audit_events(limit)).await?;
         let events: Vec<Shown> = events.into_iter().map(Shown::from).collect();
-        output.list(&events, &["at", "event", "actor", "user", "client", "session", "reason"], |event| {
-            vec![
-                event.at.clone(),
-                event.event.clone(),
-                event.actor.clone(),
-                cell(event.user_id.as_ref()),
-                cell(event.client_id.as_ref()),
-                cell(event.sid.as_ref()),
-                cell(event.reason.as_ref()),
-            ]
-        })
+        output.list(
+            &events,
+            &["at", "event", "actor", "user", "client", "session", "key", "reason"],
+            |event| {
+                vec![
+                    event.at.clone(),
+                    event.event.clone(),
+                    event.actor.clone(),
+                    cell(event.user_id.as_ref()),
+                    cell(event.client_id.as_ref()),
+                    cell(event.sid.as_ref()),
+                    cell(event.kid.as_ref()),
+                    cell(event.reason.as_ref()),
+                ]
+            },
+        )
     }
 }
 
@@ -65,6 +71,7 @@ impl From<RecordedEvent> for Shown {
             user_id: event.user_id,
             client_id: event.client_id,
             sid: event.session_id,
+            kid: event.kid,
             reason: event.reason,
             request_id: event.request_id,
         }

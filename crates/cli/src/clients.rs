@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use attesto_core::{
-    Client, ClientId, ClientKind, Digest, Ending, Event, Policy, Reason, Scope, Watermark, parse_audience,
-    parse_redirect_uri,
+    Client, ClientId, ClientKind, Digest, Ending, Event, Policy, Reason, Scope, SigningAlgorithm, Watermark,
+    parse_audience, parse_redirect_uri,
 };
 use attesto_keyring::random_secret;
 use attesto_server::config::AUDIENCE_IS_ISSUER;
@@ -51,6 +51,12 @@ pub struct Add {
     /// How long the predecessor of a refresh token still gets the same successor, 0s to 2m
     #[arg(long = "grace-interval", value_name = "DURATION", value_parser = grace_interval)]
     grace_interval: Option<Duration>,
+    /// What signs its access tokens, RS256 or ES256 [default: as configured]
+    #[arg(long, value_name = "ALGORITHM")]
+    access_token_algorithm: Option<SigningAlgorithm>,
+    /// What signs its refresh tokens, RS256 or ES256 [default: as configured]
+    #[arg(long, value_name = "ALGORITHM")]
+    refresh_token_algorithm: Option<SigningAlgorithm>,
 }
 
 /// Which client.
@@ -69,6 +75,8 @@ struct Shown {
     redirect_uris: Vec<String>,
     rotates: bool,
     grace_interval: Option<String>,
+    access_token_algorithm: Option<&'static str>,
+    refresh_token_algorithm: Option<&'static str>,
     state: &'static str,
     created_at: String,
     disabled_at: Option<String>,
@@ -108,6 +116,8 @@ impl Add {
             scope: self.scope,
             rotates: !self.no_rotation,
             grace_interval: self.grace_interval,
+            access_token_algorithm: self.access_token_algorithm,
+            refresh_token_algorithm: self.refresh_token_algorithm,
             disabled_at: None,
             watermark: Watermark::default(),
             created_at: now(),
@@ -212,6 +222,8 @@ impl From<Client> for Shown {
             state: if client.disabled_at.is_some() { "disabled" } else { "enabled" },
             scope: client.scope.to_string(),
             grace_interval: client.grace_interval.map(|grace| humantime::format_duration(grace).to_string()),
+            access_token_algorithm: client.access_token_algorithm.map(SigningAlgorithm::as_str),
+            refresh_token_algorithm: client.refresh_token_algorithm.map(SigningAlgorithm::as_str),
             created_at: rfc3339(client.created_at),
             disabled_at: client.disabled_at.map(rfc3339),
             client_id: client.id.0,

@@ -123,6 +123,8 @@ fn clients(file: &DevFile, now: Instant) -> Vec<Client> {
         scope: Scope::default(),
         rotates: true,
         grace_interval: None,
+        access_token_algorithm: None,
+        refresh_token_algorithm: None,
         disabled_at: None,
         watermark: Watermark::default(),
         created_at: now,

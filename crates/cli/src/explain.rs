@@ -1,9 +1,10 @@
-use attesto_core::{Authority, Instant, Jti, KeyRecord, Policy, Presented, Redemption, SessionId, Standing};
-use attesto_keyring::{KeyEncryptionKeys, Keyring};
-use attesto_server::StartError;
+use attesto_core::{
+    Guards, Instant, Jti, KeyTable, Policy, Presented, Redemption, SessionId, SigningAlgorithm, Standing,
+};
 use attesto_server::config::Settings;
+use attesto_server::{StartError, access_keys, refresh_keys};
 use attesto_store::Store;
-use attesto_token::{CompactJws, JoseHeader, JwkSet, JwsError, parse_strict_json, typ};
+use attesto_token::{Algorithm, CompactJws, JoseHeader, JwkSet, JwsError, parse_strict_json, typ};
 use attesto_verifier::{Error, TokenType, Verifier};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -68,32 +69,26 @@ async fn check_all(
     store: &Store,
 ) -> Result<Vec<Check>, Failure> {
     let now = now();
-    let (authority, keys) = store.read(|tx| Ok((tx.find_authority()?, tx.list_keys()?))).await?;
-    let authority = authority.ok_or(StartError::NotInitialised)?;
-    let keyring = open_keyring(&keys, settings, &authority)?;
-    let verdict = verify(token, header, &keyring.verifying(), &settings.issuer)?;
+    let keeper = attesto_server::keeper(store, settings).await?;
+    let (keyring, facts) = keeper.read().await.map_err(StartError::from)?;
+    let keys = match header.typ.as_deref() {
+        Some(typ::REFRESH) => refresh_keys(&keyring, Guards { policy: &settings.keys, facts: &facts }, now),
+        _ => access_keys(&keyring),
+    };
+    let verdict = verify(token, header, &keys, &settings.issuer)?;
     let mut checks = vec![
         check_type(header),
         check_algorithm(header),
-        check_key(header, &keys),
+        check_key(header, keyring.table()),
         check_signature(&verdict),
         check_claim("iss", claims, |iss| iss == settings.issuer.as_str()),
         check_audience(header, claims, settings),
         check_times(claims, now),
         check_verdict(&verdict),
     ];
-    checks.push(check_session(claims, store, &settings.policy, now).await?);
+    let key_is_trusted = header.kid.as_deref().is_some_and(|kid| !keyring.is_compromised(kid));
+    checks.push(check_session(claims, key_is_trusted, store, &settings.policy, now).await?);
     Ok(checks)
-}
-
-/// Only keys whose rows are genuine count, as in the server: a row that somebody slipped in is no key.
-fn open_keyring(
-    keys: &[KeyRecord],
-    settings: &Settings,
-    authority: &Authority,
-) -> Result<Keyring, StartError> {
-    let sealing = KeyEncryptionKeys::read(&settings.key_encryption_keys)?;
-    Ok(Keyring::open(keys, &sealing, &authority.id)?)
 }
 
 /// The verdict of the verifier that services and the authority itself use, without leeway.
@@ -103,7 +98,9 @@ fn verify(
     keys: &JwkSet,
     issuer: &str,
 ) -> Result<Result<(), Error>, Failure> {
-    let builder = Verifier::builder(issuer).leeway(std::time::Duration::ZERO);
+    let builder = Verifier::builder(issuer)
+        .leeway(std::time::Duration::ZERO)
+        .algorithms(&[Algorithm::Rs256, Algorithm::Es256]);
     let builder = match header.typ.as_deref() {
         Some(typ::REFRESH) => builder.audience(issuer).token_type(TokenType::Exactly(typ::REFRESH)),
         _ => builder.any_audience(),
@@ -122,12 +119,13 @@ fn check_type(header: &JoseHeader) -> Check {
 }
 
 fn check_algorithm(header: &JoseHeader) -> Check {
-    check("alg", header.alg == "RS256", format!("{:?}; RS256 is expected", header.alg))
+    let is_ours = header.alg.parse::<SigningAlgorithm>().is_ok();
+    check("alg", is_ours, format!("{:?}; RS256 or ES256 is expected", header.alg))
 }
 
-fn check_key(header: &JoseHeader, keys: &[KeyRecord]) -> Check {
+fn check_key(header: &JoseHeader, keys: &KeyTable) -> Check {
     let Some(kid) = &header.kid else { return failed("kid", "absent: no key can be chosen".to_owned()) };
-    match keys.iter().find(|key| key.kid == *kid) {
+    match keys.find(kid) {
         None => failed("kid", format!("{kid:?} is no key of this authority")),
         Some(key) => {
             let published = if key.state.is_published() { "published" } else { "not published" };
@@ -191,6 +189,7 @@ fn check_verdict(verdict: &Result<(), Error>) -> Check {
 
 async fn check_session(
     claims: &Map<String, Value>,
+    key_is_trusted: bool,
     store: &Store,
     policy: &Policy,
     now: Instant,
@@ -202,17 +201,18 @@ async fn check_session(
     let Some(standing) = store.read(move |tx| tx.find_standing(&id)).await? else {
         return Ok(failed("session", "is not known here, or was removed after its end".to_owned()));
     };
-    Ok(match presented(claims) {
+    Ok(match presented(claims, key_is_trusted) {
         Some(token) => check_redemption(&standing, &token, policy, now),
         None => check_gate(&standing, now),
     })
 }
 
 /// A refresh token names its generation; an access token does not.
-fn presented(claims: &Map<String, Value>) -> Option<Presented> {
+fn presented(claims: &Map<String, Value>, key_is_trusted: bool) -> Option<Presented> {
     let text = |name| claims.get(name)?.as_str().map(str::to_owned);
     let generation = claims.get("gen")?.as_i64()?;
-    Some(Presented { sid: SessionId(text("sid")?), generation, jti: Jti::new(text("jti")?) })
+    let (sid, jti) = (SessionId(text("sid")?), Jti::new(text("jti")?));
+    Some(Presented { sid, generation, jti, key_is_trusted })
 }
 
 fn check_gate(standing: &Standing, now: Instant) -> Check {

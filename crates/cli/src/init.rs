@@ -14,10 +14,10 @@ use crate::output::Output;
 /// `attesto init`: an authority that `serve --config` runs with nothing done by hand.
 pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
     let settings = place.settings()?;
-    if let Found::Initialised(authority) = find(&settings).await? {
+    if let Found::Initialised { issuer } = find(&settings).await? {
         let sentence =
-            format!("{} is set up already, for {}; nothing was changed", settings.database, authority.issuer);
-        return output.done(&sentence, &json!({"issuer": authority.issuer, "created": false}));
+            format!("{} is set up already, for {}; nothing was changed", settings.database, issuer);
+        return output.done(&sentence, &json!({"issuer": issuer, "created": false}));
     }
     if stdin().is_terminal() {
         eprint!("Name of the first user: ");

@@ -30,8 +30,8 @@ impl Keys {
     /// Runs the command.
     pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
         let Self::List = self;
-        let keys = place.store().await?.read(|tx| tx.list_keys()).await?;
-        let keys: Vec<Shown> = keys.into_iter().map(Shown::from).collect();
+        let table = place.store().await?.read(|tx| tx.find_key_table()).await?;
+        let keys: Vec<Shown> = table.keys.into_iter().map(Shown::from).collect();
         output.list(&keys, &["kid", "algorithm", "purpose", "state", "published", "active since"], |key| {
             vec![
                 key.kid.clone(),
@@ -49,7 +49,7 @@ impl From<KeyRecord> for Shown {
     fn from(key: KeyRecord) -> Self {
         Self {
             kid: key.kid,
-            algorithm: key.algorithm,
+            algorithm: key.algorithm.to_string(),
             purpose: key.purpose.as_str(),
             state: key.state.as_str(),
             created_at: rfc3339(key.created_at),

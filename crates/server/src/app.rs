@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attesto_core::{Policy, ThrottleLimits};
@@ -5,25 +6,27 @@ use attesto_store::Store;
 
 use crate::clock::Clock;
 use crate::issuer::Issuer;
-use crate::keys::Keys;
+use crate::keys::{KeyKeeper, Keys};
 use crate::password::Passwords;
 use crate::proxies::TrustedProxies;
-use crate::tokens::Tokens;
 
 /// What every request can reach.
 pub struct App {
     /// The `iss` of every token.
     pub(crate) url: String,
     pub(crate) store: Store,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) keeper: KeyKeeper,
+    pub(crate) jwks_cache_control: String,
     pub(crate) issuer: Issuer,
-    pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) policy: Policy,
     pub(crate) throttle: ThrottleLimits,
     pub(crate) proxies: TrustedProxies,
     pub(crate) clock: Clock,
     pub(crate) stopping: Stopping,
+    /// Drawn at the start, to tell servers of one database apart.
+    pub(crate) server_id: String,
 }
 
 /// Set once, when the server was asked to stop.

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use attesto_core::{Policy, Scope, ThrottleLimits, parse_audience};
+use attesto_core::{KeyPolicy, Policy, Scope, ThrottleLimits, parse_audience};
+use attesto_keyring::RsaBits;
 use attesto_store::DatabaseUrl;
 use ipnet::IpNet;
 use toml::Value;
@@ -29,8 +30,14 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Of the client that the SimpleJWT endpoints issue for.
     pub simplejwt: SimpleJwt,
-    /// Lifetimes.
+    /// Lifetimes and algorithms.
     pub policy: Policy,
+    /// How keys follow each other.
+    pub keys: KeyPolicy,
+    /// Of new RSA keys.
+    pub rsa_key_bits: RsaBits,
+    /// What caches are told about the JWK Set.
+    pub jwks: JwksCaching,
     /// Failed sign-ins.
     pub throttle: ThrottleLimits,
     /// How long audit rows are kept.
@@ -41,6 +48,28 @@ pub struct Settings {
     pub log: String,
     /// How.
     pub log_format: LogFormat,
+}
+
+/// How long caches may serve a JWK Set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JwksCaching {
+    /// `max-age` (RFC 9111 §5.2.2.1).
+    pub max_age: Duration,
+    /// `stale-while-revalidate` (RFC 5861 §3).
+    pub stale_while_revalidate: Duration,
+}
+
+impl JwksCaching {
+    /// The longest that a cache serves one answer.
+    pub fn lifetime(&self) -> Duration {
+        self.max_age + self.stale_while_revalidate
+    }
+
+    /// The header. For a day a cache may serve what it has while the authority is down: then no key begins to sign.
+    pub fn cache_control(&self) -> String {
+        let (max_age, stale) = (self.max_age.as_secs(), self.stale_while_revalidate.as_secs());
+        format!("public, max-age={max_age}, stale-while-revalidate={stale}, stale-if-error=86400")
+    }
 }
 
 /// The client `simplejwt`.
@@ -78,6 +107,8 @@ impl Settings {
         if simplejwt.audience == issuer {
             return Err(given.wrong("simplejwt_audience", AUDIENCE_IS_ISSUER));
         }
+        let shortest = Shortest::read(&mut given)?;
+        let (keys, jwks) = (keys(&mut given, shortest)?, jwks(&mut given, shortest)?);
         let settings = Self {
             issuer,
             database: given.required("database", "for example \"sqlite:attesto.db\"", |text| {
@@ -88,6 +119,9 @@ impl Settings {
             trusted_proxies: given.list("trusted_proxies", network)?.unwrap_or_default(),
             simplejwt,
             policy: policy(&mut given)?,
+            keys,
+            rsa_key_bits: given.optional("rsa_key_bits", parsed)?.unwrap_or_default(),
+            jwks,
             throttle: throttle(&mut given)?,
             audit_lifetime: given
                 .optional("audit_lifetime", between(DAY, 36_500 * DAY))?
@@ -103,18 +137,27 @@ impl Settings {
 }
 
 /// Every name that is read below.
-const SETTINGS: [&str; 18] = [
+const SETTINGS: [&str; 30] = [
+    "access_token_algorithm",
     "access_token_lifetime",
+    "allow_short_intervals",
     "audit_lifetime",
     "database",
     "grace_interval",
     "issuer",
+    "jwks_max_age",
+    "jwks_stale_while_revalidate",
+    "key_confirmation_interval",
     "key_encryption_keys",
+    "key_rotation_interval",
+    "key_stage_interval",
     "listen",
     "log",
     "log_format",
     "refresh_absolute_lifetime",
     "refresh_idle_lifetime",
+    "refresh_token_algorithm",
+    "rsa_key_bits",
     "shutdown_delay_interval",
     "simplejwt_audience",
     "simplejwt_rotates",
@@ -122,6 +165,9 @@ const SETTINGS: [&str; 18] = [
     "throttle_address_failures",
     "throttle_user_failures",
     "trusted_proxies",
+    "verifier_cache_interval",
+    "verifier_refresh_interval",
+    "verifier_skew_interval",
 ];
 
 /// What a service must not be called.
@@ -166,11 +212,95 @@ fn policy(given: &mut Given) -> Result<Policy, ConfigError> {
         grace_interval: given
             .optional("grace_interval", between(Duration::ZERO, Policy::MAX_GRACE_INTERVAL))?
             .unwrap_or(default.grace_interval),
+        access_token_algorithm: given.optional("access_token_algorithm", parsed)?.unwrap_or_default(),
+        refresh_token_algorithm: given.optional("refresh_token_algorithm", parsed)?.unwrap_or_default(),
     };
     if policy.idle_lifetime > policy.absolute_lifetime {
         return Err(given.wrong("refresh_idle_lifetime", "is longer than refresh_absolute_lifetime"));
     }
     Ok(policy)
+}
+
+/// The lower bounds of the intervals by which keys move. They keep a slip of the keyboard from refusing good tokens;
+/// `allow_short_intervals` lifts them for whoever wants to watch a rotation, and the guards hold all the same.
+#[derive(Clone, Copy)]
+struct Shortest {
+    are_lifted: bool,
+}
+
+impl Shortest {
+    fn read(given: &mut Given) -> Result<Self, ConfigError> {
+        let are_lifted = given.optional("allow_short_intervals", truth)?.unwrap_or(false);
+        Ok(Self { are_lifted })
+    }
+
+    fn or_zero(self, least: Duration) -> Duration {
+        if self.are_lifted { Duration::ZERO } else { least }
+    }
+
+    fn or_second(self, least: Duration) -> Duration {
+        if self.are_lifted { Duration::from_secs(1) } else { least }
+    }
+}
+
+fn keys(given: &mut Given, shortest: Shortest) -> Result<KeyPolicy, ConfigError> {
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let default = KeyPolicy::default();
+    let mut interval = |name, least, most, or| {
+        Ok::<_, ConfigError>(given.optional(name, between(least, most))?.unwrap_or(or))
+    };
+    Ok(KeyPolicy {
+        rotation_interval: interval(
+            "key_rotation_interval",
+            shortest.or_second(DAY),
+            365 * DAY,
+            default.rotation_interval,
+        )?,
+        stage_interval: interval(
+            "key_stage_interval",
+            shortest.or_zero(15 * MINUTE),
+            365 * DAY,
+            default.stage_interval,
+        )?,
+        verifier_refresh_interval: interval(
+            "verifier_refresh_interval",
+            shortest.or_zero(10 * MINUTE),
+            DAY,
+            default.verifier_refresh_interval,
+        )?,
+        verifier_cache_interval: interval(
+            "verifier_cache_interval",
+            shortest.or_zero(5 * MINUTE),
+            DAY,
+            default.verifier_cache_interval,
+        )?,
+        skew_interval: interval(
+            "verifier_skew_interval",
+            shortest.or_zero(MINUTE),
+            HOUR,
+            default.skew_interval,
+        )?,
+        confirmation_interval: interval(
+            "key_confirmation_interval",
+            shortest.or_second(Duration::from_secs(10)),
+            MINUTE,
+            default.confirmation_interval,
+        )?,
+    })
+}
+
+fn jwks(given: &mut Given, shortest: Shortest) -> Result<JwksCaching, ConfigError> {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let default = Duration::from_secs(300);
+    Ok(JwksCaching {
+        max_age: given
+            .optional("jwks_max_age", between(shortest.or_second(Duration::from_secs(60)), HOUR))?
+            .unwrap_or(default),
+        stale_while_revalidate: given
+            .optional("jwks_stale_while_revalidate", between(Duration::ZERO, HOUR))?
+            .unwrap_or(default),
+    })
 }
 
 fn throttle(given: &mut Given) -> Result<ThrottleLimits, ConfigError> {

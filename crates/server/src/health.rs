@@ -14,6 +14,9 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
     if app.stopping.is_set() {
         return plain(HttpResponse::ServiceUnavailable(), "stopping\n");
     }
+    if app.keys.confirmed().is_err() {
+        return plain(HttpResponse::ServiceUnavailable(), "the signing keys are not confirmed\n");
+    }
     match app.store.read(|tx| tx.find_authority()).await {
         Ok(Some(_)) => plain(HttpResponse::Ok(), "ready\n"),
         Ok(None) | Err(_) => plain(HttpResponse::ServiceUnavailable(), "the database does not answer\n"),

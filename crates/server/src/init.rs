@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use attesto_core::{
-    Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Instant, KeyRecord,
-    KeyState, Purpose, User, Watermark,
+    Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Instant, Line, User,
+    Watermark,
 };
-use attesto_keyring::{KeyEncryptionKey, KeyEncryptionKeys, generate, random_id};
+use attesto_keyring::{KeyEncryptionKey, KeyEncryptionKeys, first_keys, random_id};
 use attesto_store::{DatabaseUrl, OpenError, ServerLock, Store};
 
 use crate::config::Settings;
@@ -25,7 +25,10 @@ pub enum Found {
     /// No database, or one that an interrupted start left empty.
     Nothing,
     /// A database that was set up.
-    Initialised(Authority),
+    Initialised {
+        /// Its issuer.
+        issuer: String,
+    },
 }
 
 /// Looks, and changes nothing.
@@ -35,8 +38,8 @@ pub async fn find(settings: &Settings) -> Result<Found, StartError> {
         Err(OpenError::Absent(_)) => return Ok(Found::Nothing),
         Err(other) => return Err(other.into()),
     };
-    let authority = store.read(|tx| tx.find_authority()).await?;
-    Ok(authority.map_or(Found::Nothing, Found::Initialised))
+    let issuer = store.read(|tx| tx.find_issuer()).await?;
+    Ok(issuer.map_or(Found::Nothing, |issuer| Found::Initialised { issuer }))
 }
 
 /// Sets everything up, in one transaction after the files are there. An interrupted start is simply repeated; a
@@ -54,8 +57,10 @@ pub async fn initialise(
         id: AuthorityId(random_id()),
         issuer: settings.issuer.clone(),
         longest_access_lifetime: settings.policy.access_lifetime,
+        longest_refresh_lifetime: settings.policy.absolute_lifetime,
+        longest_jwks_lifetime: settings.jwks.lifetime(),
     };
-    let keys = first_keys(&sealing, &authority.id, now)?;
+    let keys = first_keys(&sealing, &authority.id, &lines(settings), settings.rsa_key_bits, now)?;
     let clients: Vec<Client> =
         std::iter::once(simplejwt_client(settings, now)).chain(beginning.clients).collect();
     let user = beginning.user;
@@ -64,10 +69,9 @@ pub async fn initialise(
             let event = |event| AuditEvent::new(event, actor.clone(), now);
             tx.insert_authority(&authority)?;
             tx.record(&event(Event::Initialised))?;
-            for key in &keys {
-                tx.insert_key(key)?;
-                tx.record(&event(Event::KeyGenerated).note(&key.kid))?;
-            }
+            let made =
+                keys.rows.iter().map(|key| event(Event::KeyGenerated).key(&key.kid).note("first start"));
+            tx.change_keys(&keys, &made.collect::<Vec<_>>())?;
             for client in &clients {
                 tx.insert_client(client, &event(Event::ClientAdded).client(&client.id))?;
             }
@@ -88,6 +92,8 @@ fn simplejwt_client(settings: &Settings, now: Instant) -> Client {
         scope: simplejwt.scope.clone(),
         rotates: simplejwt.rotates,
         grace_interval: None,
+        access_token_algorithm: None,
+        refresh_token_algorithm: None,
         disabled_at: None,
         watermark: Watermark::default(),
         created_at: now,
@@ -110,12 +116,10 @@ async fn open_or_create(url: &DatabaseUrl) -> Result<Store, StartError> {
     }
 }
 
-/// One key that signs, and one that is already published, so that an emergency needs only a promotion.
-fn first_keys(
-    keks: &KeyEncryptionKeys,
-    authority: &AuthorityId,
-    now: Instant,
-) -> Result<[KeyRecord; 2], StartError> {
-    let key = |state| generate(keks, authority, Purpose::Token, state, now);
-    Ok([key(KeyState::Active)?, key(KeyState::Staged)?])
+/// The lines of keys that the configured algorithms need.
+fn lines(settings: &Settings) -> Vec<Line> {
+    let (access, refresh) = (settings.policy.access_token_algorithm, settings.policy.refresh_token_algorithm);
+    let mut lines = vec![Line::of_tokens(access), Line::of_tokens(refresh)];
+    lines.dedup();
+    lines
 }

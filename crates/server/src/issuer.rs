@@ -1,17 +1,34 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use attesto_core::{
-    AccessGrant, Digest, Jti, Keep, Opening, Presented, RefreshGrant, Repeat, Rotate, Rotation, Session,
+    AccessGrant, Digest, Jti, Keep, LEAD, Opening, Presented, RefreshGrant, Repeat, Rotate, Rotation,
+    Session, SigningAlgorithm,
 };
-use attesto_keyring::{Keyring, Signer, open_successor, random_id, seal_successor};
+use attesto_keyring::{
+    Signer, Successor, open_successor, random_id, seal_successor, sign_jws, signing_input,
+};
+use attesto_store::Store;
 use attesto_token::{AccessTokenClaims, RefreshTokenClaims, typ};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
+use crate::keys::{Keys, LoadedKeys};
 use crate::unavailable::Unavailable;
 
-/// Turns what was decided into signed tokens. It draws the `jti`s, and never writes.
+/// How long a signature may take, waiting for its turn included.
+const SIGNATURE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How many signatures are asked for at once.
+const SIGNATURES_AT_ONCE: usize = 64;
+
+/// Turns what was decided into signed tokens. It draws the `jti`s, and writes nothing but that a key is in use.
 pub struct Issuer {
     url: String,
-    keyring: Arc<Keyring>,
+    store: Store,
+    keys: Arc<Keys>,
+    turns: Semaphore,
 }
 
 /// An access and a refresh token.
@@ -24,56 +41,120 @@ pub struct Pair {
 
 impl Issuer {
     /// An issuer whose `iss` is `url`, byte for byte.
-    pub fn new(url: String, keyring: Arc<Keyring>) -> Self {
-        Self { url, keyring }
+    pub fn new(url: String, store: Store, keys: Arc<Keys>) -> Self {
+        Self { url, store, keys, turns: Semaphore::new(SIGNATURES_AT_ONCE) }
     }
 
     /// Signs the first pair of a session; gives the row to insert.
-    pub fn open(&self, opening: Opening, by: Digest) -> Result<(Pair, Session), Unavailable> {
-        let signer = self.keyring.active();
-        let jti = Jti::new(random_id());
-        let pair = Pair {
-            access: self.access(&opening.access)?,
-            refresh: self.refresh(signer, &opening.refresh, &jti)?,
-        };
-        Ok((pair, opening.signed(jti.digest(), signer.kid().to_owned(), by)))
+    pub async fn open(&self, opening: Opening, by: Digest) -> Result<(Pair, Session), Unavailable> {
+        let keys = self.keys.confirmed()?;
+        let (pair, successor, kid) = self.pair(&keys, &opening.access, &opening.refresh).await?;
+        Ok((pair, opening.signed(successor.jti.digest(), kid, by)))
     }
 
     /// Signs the next pair, and seals the successor for the holder of `presented`; gives the row's new state.
-    pub fn rotate(
+    pub async fn rotate(
         &self,
         next: &Rotate,
         presented: &Presented,
         by: Digest,
     ) -> Result<(Pair, Rotation), Unavailable> {
-        let signer = self.keyring.active();
+        let keys = self.keys.confirmed()?;
         let RefreshGrant { sid, generation, .. } = &next.refresh;
-        let jti = Jti::new(random_id());
-        let pair =
-            Pair { access: self.access(&next.access)?, refresh: self.refresh(signer, &next.refresh, &jti)? };
-        let sealed = seal_successor(&presented.jti, sid, *generation, &jti);
-        Ok((pair, next.signed(jti.digest(), signer.kid().to_owned(), sealed, by)))
+        let (pair, successor, kid) = self.pair(&keys, &next.access, &next.refresh).await?;
+        let sealed = seal_successor(&presented.jti, sid, *generation, &successor);
+        Ok((pair, next.signed(successor.jti.digest(), kid, sealed, by)))
     }
 
-    /// Signs the successor again, byte for byte, beside a fresh access token.
-    pub fn repeat(&self, repeat: &Repeat, presented: &Presented) -> Result<Pair, Unavailable> {
+    /// Gives the successor again, byte for byte, beside a fresh access token.
+    pub async fn repeat(&self, repeat: &Repeat, presented: &Presented) -> Result<Pair, Unavailable> {
+        let keys = self.keys.confirmed()?;
         let RefreshGrant { sid, generation, .. } = &repeat.refresh;
-        let jti = open_successor(&presented.jti, sid, *generation, &repeat.sealed_successor)?;
-        // If the key that signed it is gone, the active one signs the same claims: same `jti`, one token to the store.
-        let signer = self.keyring.signer(&repeat.kid).unwrap_or_else(|| self.keyring.active());
-        Ok(Pair {
-            access: self.access(&repeat.access)?,
-            refresh: self.refresh(signer, &repeat.refresh, &jti)?,
-        })
+        let successor = open_successor(&presented.jti, sid, *generation, &repeat.sealed_successor)?;
+        let (access, refresh) =
+            tokio::try_join!(self.access(&keys, &repeat.access), self.again(&keys, repeat, &successor))?;
+        Ok(Pair { access, refresh })
     }
 
     /// Signs an access token beside a refresh token that stays.
-    pub fn keep(&self, keep: &Keep) -> Result<String, Unavailable> {
-        self.access(&keep.access)
+    pub async fn keep(&self, keep: &Keep) -> Result<String, Unavailable> {
+        self.access(&*self.keys.confirmed()?, &keep.access).await
     }
 
-    fn access(&self, grant: &AccessGrant) -> Result<String, Unavailable> {
-        let claims = AccessTokenClaims {
+    async fn pair(
+        &self,
+        keys: &LoadedKeys,
+        access: &AccessGrant,
+        refresh: &RefreshGrant,
+    ) -> Result<(Pair, Successor, String), Unavailable> {
+        let signer = keys.active(refresh.algorithm)?;
+        let jti = Jti::new(random_id());
+        let claims = self.refresh_claims(refresh, &jti);
+        let (access, refresh_token) =
+            tokio::try_join!(self.access(keys, access), self.sign(signer.as_ref(), typ::REFRESH, &claims))?;
+        let signature = match refresh.algorithm {
+            // Deterministic: signing again gives the same.
+            SigningAlgorithm::Rs256 => None,
+            SigningAlgorithm::Es256 => {
+                refresh_token.rsplit_once('.').map(|(_, signature)| signature.to_owned())
+            }
+        };
+        let kid = signer.public_jwk().kid.clone();
+        Ok((Pair { access, refresh: refresh_token }, Successor { jti, signature }, kid))
+    }
+
+    async fn access(&self, keys: &LoadedKeys, grant: &AccessGrant) -> Result<String, Unavailable> {
+        let signer = keys.active(grant.algorithm)?;
+        self.announce(signer.as_ref(), grant).await?;
+        self.sign(signer.as_ref(), typ::ACCESS, &self.access_claims(grant)).await
+    }
+
+    /// The store knows how long the key's tokens live before there is one that lives longer.
+    async fn announce(&self, signer: &dyn Signer, grant: &AccessGrant) -> Result<(), Unavailable> {
+        let kid = &signer.public_jwk().kid;
+        let lifetime = grant.expires_at.since(grant.issued_at);
+        let ahead = grant.issued_at + LEAD * lifetime;
+        Ok(self.keys.usage(kid).cover(&self.store, kid, grant.expires_at, ahead).await?)
+    }
+
+    /// The refresh token that was signed before. If the key that signed it is gone or leaked, the active one signs the
+    /// same claims: same `jti`, one token to the store.
+    async fn again(
+        &self,
+        keys: &LoadedKeys,
+        repeat: &Repeat,
+        successor: &Successor,
+    ) -> Result<String, Unavailable> {
+        let claims = self.refresh_claims(&repeat.refresh, &successor.jti);
+        let keyring = &keys.keyring;
+        if !keyring.is_compromised(&repeat.kid) {
+            if let (Some(signature), Some(jwk)) = (&successor.signature, keyring.public_jwk(&repeat.kid)) {
+                return Ok([&signing_input(jwk, typ::REFRESH, &claims)?, signature.as_str()].join("."));
+            }
+            if let Some(signer) = keyring.signer(&repeat.kid) {
+                return self.sign(signer.as_ref(), typ::REFRESH, &claims).await;
+            }
+        }
+        self.sign(keys.active(repeat.refresh.algorithm)?.as_ref(), typ::REFRESH, &claims).await
+    }
+
+    async fn sign<C: Serialize>(
+        &self,
+        signer: &dyn Signer,
+        typ: &str,
+        claims: &C,
+    ) -> Result<String, Unavailable> {
+        let signing = async {
+            let _turn = self.turns.acquire().await.map_err(|_| Unavailable::Cancelled)?;
+            Ok::<_, Unavailable>(sign_jws(signer, typ, claims).await?)
+        };
+        let token = timeout(SIGNATURE_TIMEOUT, signing).await.map_err(|_| Unavailable::SignerSlow)??;
+        self.keys.usage(&signer.public_jwk().kid).count();
+        Ok(token)
+    }
+
+    fn access_claims(&self, grant: &AccessGrant) -> AccessTokenClaims {
+        AccessTokenClaims {
             iss: self.url.clone(),
             sub: grant.user_id.0.clone(),
             aud: grant.audience.clone(),
@@ -87,12 +168,11 @@ impl Issuer {
             token_type: "access".to_owned(),
             user_id: grant.user_id.0.clone(),
             custom: grant.claims.as_map().clone(),
-        };
-        Ok(self.keyring.active().sign(typ::ACCESS, &claims)?)
+        }
     }
 
-    fn refresh(&self, signer: &Signer, grant: &RefreshGrant, jti: &Jti) -> Result<String, Unavailable> {
-        let claims = RefreshTokenClaims {
+    fn refresh_claims(&self, grant: &RefreshGrant, jti: &Jti) -> RefreshTokenClaims {
+        RefreshTokenClaims {
             iss: self.url.clone(),
             sub: grant.user_id.0.clone(),
             aud: self.url.clone(),
@@ -105,7 +185,6 @@ impl Issuer {
             token_type: "refresh".to_owned(),
             user_id: grant.user_id.0.clone(),
             custom: grant.claims.as_map().clone(),
-        };
-        Ok(signer.sign(typ::REFRESH, &claims)?)
+        }
     }
 }

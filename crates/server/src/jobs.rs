@@ -1,11 +1,14 @@
 use std::time::Duration;
 
+use actix_web::rt;
 use actix_web::web;
 use attesto_core::Instant;
 use attesto_store::{Store, StoreError, Write};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::keys::{follow_keys, report_keys, schedule_keys};
 
 /// Rows per transaction: short enough that no request notices.
 const BATCH: i64 = 500;
@@ -13,8 +16,30 @@ const BATCH: i64 = 500;
 /// How often expired rows are looked for.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// What the server does by itself.
+pub struct Jobs(Vec<JoinHandle<()>>);
+
+impl Jobs {
+    /// Starts them all.
+    pub fn start(app: &web::Data<App>, audit_lifetime: Duration) -> Self {
+        Self(vec![
+            rt::spawn(purge_forever(app.clone(), audit_lifetime)),
+            rt::spawn(follow_keys(app.clone())),
+            rt::spawn(report_keys(app.clone())),
+            rt::spawn(schedule_keys(app.clone())),
+        ])
+    }
+
+    /// Stops them all.
+    pub fn stop(self) {
+        for job in self.0 {
+            job.abort();
+        }
+    }
+}
+
 /// Removes what has expired, for as long as the server runs. Never returns.
-pub async fn purge_forever(app: web::Data<App>, audit_lifetime: Duration) {
+async fn purge_forever(app: web::Data<App>, audit_lifetime: Duration) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -7,11 +7,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::app::App;
-use crate::clock::Clock;
 use crate::config::Settings;
-use crate::jobs::purge_forever;
+use crate::jobs::Jobs;
 use crate::router::application;
-use crate::start::{StartError, open};
+use crate::start::{Environment, StartError, open};
 
 /// A client has this long to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,9 +27,9 @@ pub async fn serve(
     listener: TcpListener,
     listening: impl FnOnce(),
 ) -> Result<(), StartError> {
-    let (app, _lock) = open(&settings, Clock::system()).await?;
+    let (app, _lock) = open(&settings, Environment::system()).await?;
     let signals = Signals::listen()?;
-    let purge = rt::spawn(purge_forever(app.clone(), settings.audit_lifetime));
+    let jobs = Jobs::start(&app, settings.audit_lifetime);
     let server = HttpServer::new({
         let app = app.clone();
         move || application(app.clone())
@@ -46,12 +45,16 @@ pub async fn serve(
         version = env!("CARGO_PKG_VERSION"),
         issuer = settings.issuer,
         database = %settings.database,
-        kid = app.keys.keyring.active().kid(),
+        keys = app.keys.loaded().keyring.version(),
         "serving"
     );
     listening();
     server.await?;
-    purge.abort();
+    jobs.stop();
+    let server_id = app.server_id.clone();
+    if let Err(cause) = app.store.write(move |tx| tx.remove_server(&server_id)).await {
+        tracing::warn!(%cause, "this server is shown as running for another half minute");
+    }
     if let Err(cause) = app.store.checkpoint().await {
         tracing::warn!(%cause, "the write-ahead log stays beside the database; keep them together");
     }

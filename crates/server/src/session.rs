@@ -35,21 +35,21 @@ pub async fn renew(
         };
         match standing.redeem(presented, client_id, &app.policy, now) {
             Redemption::Rotate(next) => {
-                let (pair, rotation) = app.issuer.rotate(&next, presented, caller.digest())?;
+                let (pair, rotation) = app.issuer.rotate(&next, presented, caller.digest()).await?;
                 match app.store.write(move |tx| tx.rotate_session(&rotation)).await? {
                     Rotated::Yes => return Ok(Ok(Renewal::Pair(pair))),
                     Rotated::LostRace => {}
                 }
             }
             Redemption::Keep(keep) => {
-                let access = app.issuer.keep(&keep)?;
+                let access = app.issuer.keep(&keep).await?;
                 match app.store.write(move |tx| tx.keep_session(&keep)).await? {
                     Kept::Yes => return Ok(Ok(Renewal::Access(access))),
                     Kept::LostRace => {}
                 }
             }
             Redemption::Repeat(repeat) => {
-                let pair = app.issuer.repeat(&repeat, presented)?;
+                let pair = app.issuer.repeat(&repeat, presented).await?;
                 if repeat.rotated_by != caller.digest() {
                     let event = caller
                         .event(Event::RefreshRetried, now)
@@ -80,9 +80,14 @@ pub async fn end(
     now: Instant,
 ) -> Result<Result<(), Refusal>, Unavailable> {
     let sid = presented.sid.clone();
-    let standing = app.store.read(move |tx| tx.find_standing(&sid)).await?;
-    if standing.is_some_and(|standing| standing.session.client_id != *client_id) {
-        return Ok(Err(Refusal::ClientMismatch));
+    match app.store.read(move |tx| tx.find_standing(&sid)).await? {
+        Some(standing) if standing.session.client_id != *client_id => {
+            return Ok(Err(Refusal::ClientMismatch));
+        }
+        Some(standing) if !standing.may_be_ended_by(presented) => {
+            return Ok(Err(Refusal::RefreshTokenUnknown));
+        }
+        Some(_) | None => {}
     }
     Ok(match revoke(app, &presented.sid, Reason::Logout, caller, now).await? {
         // A session that is not known any more is over as well; SimpleJWT accepts such a token too.

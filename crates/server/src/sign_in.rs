@@ -78,7 +78,7 @@ async fn begin(
             Ok(opening) => opening,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let (pair, session) = app.issuer.open(opening, caller.digest())?;
+        let (pair, session) = app.issuer.open(opening, caller.digest()).await?;
         let event = caller.event(Event::SignedIn, now).user(&user.id).client(client_id).session(&session.id);
         let reservation = reservation.clone();
         let began = app.store.write(move |tx| {

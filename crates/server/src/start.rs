@@ -1,19 +1,21 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::web;
-use attesto_core::{Actor, Authority, ClientId, Event, KeyRecord};
-use attesto_keyring::{KekError, KeyEncryptionKeys, Keyring, KeyringError, SelfTestFailed};
-use attesto_store::{ClientSettings, OpenError, ServerLock, Store, StoreError};
+use attesto_core::{Actor, AuditEvent, Authority, ClientId, Event, Guards, Line, SigningAlgorithm};
+use attesto_keyring::{
+    KekError, KeyEncryptionKeys, Keyring, KeyringError, SelfTestFailed, begin_ledger, random_id,
+};
+use attesto_store::{Bounds, ClientSettings, OpenError, ServerLock, Store, StoreError};
 use attesto_verifier::BuildError;
 
 use crate::app::{App, Stopping};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Settings};
 use crate::issuer::Issuer;
-use crate::keys::Keys;
+use crate::keys::{KeyError, KeyKeeper, Keys, LoadedKeys, SignerLayer};
 use crate::password::Passwords;
 use crate::proxies::TrustedProxies;
-use crate::tokens::Tokens;
 
 /// Why the server does not start. One line each.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,19 @@ pub enum StartError {
         /// In the database.
         stored: String,
     },
+    /// Nothing signs with a configured algorithm.
+    #[error(
+        "{setting}: is {algorithm}, and no {algorithm} key signs; run `attesto keys stage --algorithm {algorithm}`, then `attesto keys rotate --algorithm {algorithm}` when it allows, and set it afterwards"
+    )]
+    NoActiveKey {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        algorithm: SigningAlgorithm,
+    },
+    /// The keys cannot be read, for another reason than that they do not open.
+    #[error(transparent)]
+    Keys(KeyError),
     /// The database was never set up.
     #[error("this database was not set up yet; run `attesto init`")]
     NotInitialised,
@@ -58,39 +73,78 @@ pub enum StartError {
     Listen(#[from] std::io::Error),
 }
 
-impl StartError {
-    /// Whether the remedy lies in the configuration (`EX_CONFIG`).
-    pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Kek(_) | Self::Keyring(_) | Self::OtherIssuer { .. })
+impl From<KeyError> for StartError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Keyring(error) => Self::Keyring(error),
+            KeyError::Store(error) => Self::Store(error),
+            other => Self::Keys(other),
+        }
     }
 }
 
-/// Opens everything that a server needs. Nothing is changed, and nothing is locked, before it is certain that the keys
+impl StartError {
+    /// Whether the remedy lies in the configuration (`EX_CONFIG`).
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Kek(_)
+                | Self::Keyring(_)
+                | Self::OtherIssuer { .. }
+                | Self::NoActiveKey { .. }
+        )
+    }
+}
+
+/// What a server takes from outside besides its settings.
+#[derive(Clone)]
+pub struct Environment {
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// What stands between private keys and those who sign with them.
+    pub signers: SignerLayer,
+}
+
+impl Environment {
+    /// The clock of this machine, and keys that sign by themselves.
+    pub fn system() -> Self {
+        Self { clock: Clock::system(), signers: Arc::new(|signer| signer) }
+    }
+}
+
+/// Opens everything that a server needs. Apart from the schema, nothing is changed before it is certain that the keys
 /// open and that this is the right database.
-pub async fn open(settings: &Settings, clock: Clock) -> Result<(web::Data<App>, ServerLock), StartError> {
+pub async fn open(
+    settings: &Settings,
+    environment: Environment,
+) -> Result<(web::Data<App>, ServerLock), StartError> {
+    let Environment { clock, signers } = environment;
     attesto_keyring::self_test()?;
     let store = Store::open(&settings.database)?;
-    let (authority, records) = read_facts(&store).await?;
-    if authority.issuer != settings.issuer {
-        return Err(StartError::OtherIssuer {
-            configured: settings.issuer.clone(),
-            stored: authority.issuer,
-        });
-    }
-    let sealing = KeyEncryptionKeys::read(&settings.key_encryption_keys)?;
-    let keyring = Keyring::open(&records, &sealing, &authority.id)?;
-
+    require_issuer(&store, settings).await?;
+    let keks = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
     let lock = ServerLock::acquire(&settings.database)?;
     store.migrate().await?;
+    begin_key_ledger(&store, &keks, &clock).await?;
+    let read_at = Instant::now();
+    let keeper = keeper_of(&store, keks, settings, &clock).await?;
+    let (keyring, _) = keeper.read().await?;
+    require_algorithms(&keyring, settings)?;
     apply(&store, settings, &clock).await?;
 
-    let tokens = Tokens::new(&settings.issuer, &keyring.verifying(), &clock)?;
-    let keys = Keys::new(keyring)?;
+    // Read again: the bounds that were just raised belong to the guards.
+    let facts = store.read(|tx| tx.find_key_facts()).await?;
+    let guards = Guards { policy: &settings.keys, facts: &facts };
+    let layered = keyring.layered(|signer| signers(signer));
+    let loaded = LoadedKeys::new(layered, &settings.issuer, guards, &clock)?;
+    let keys = Arc::new(Keys::new(loaded, read_at, settings.keys.confirmation_interval, signers));
     let app = App {
         url: settings.issuer.clone(),
-        issuer: Issuer::new(settings.issuer.clone(), Arc::clone(&keys.keyring)),
+        issuer: Issuer::new(settings.issuer.clone(), store.clone(), Arc::clone(&keys)),
         keys,
-        tokens,
+        keeper,
+        jwks_cache_control: settings.jwks.cache_control(),
         store,
         passwords: Passwords::new(),
         policy: settings.policy,
@@ -98,22 +152,77 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<(web::Data<App>, 
         proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
         clock,
         stopping: Stopping::default(),
+        server_id: random_id(),
     };
     Ok((web::Data::new(app), lock))
 }
 
-async fn read_facts(store: &Store) -> Result<(Authority, Vec<KeyRecord>), StartError> {
-    let facts = store.read(|tx| Ok((tx.find_authority()?, tx.list_keys()?))).await?;
-    match facts {
-        (Some(authority), records) => Ok((authority, records)),
-        (None, _) => Err(StartError::NotInitialised),
-    }
+/// Changes keys beside a server, or without one.
+pub async fn keeper(store: &Store, settings: &Settings) -> Result<KeyKeeper, StartError> {
+    require_issuer(store, settings).await?;
+    let keks = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
+    keeper_of(store, keks, settings, &Clock::system()).await
 }
 
-/// Writes ahead what the settings bring with them: the bound on access-token life, before the first token that needs
-/// it, and the settings of the client `simplejwt`.
+async fn keeper_of(
+    store: &Store,
+    keks: Arc<KeyEncryptionKeys>,
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<KeyKeeper, StartError> {
+    let authority = authority(store).await?;
+    Ok(KeyKeeper::new(store.clone(), keks, authority, settings.keys, settings.rsa_key_bits, clock.clone()))
+}
+
+async fn authority(store: &Store) -> Result<Authority, StartError> {
+    store.read(|tx| tx.find_authority()).await?.ok_or(StartError::NotInitialised)
+}
+
+async fn require_issuer(store: &Store, settings: &Settings) -> Result<(), StartError> {
+    let stored = store.read(|tx| tx.find_issuer()).await?.ok_or(StartError::NotInitialised)?;
+    if stored == settings.issuer {
+        return Ok(());
+    }
+    Err(StartError::OtherIssuer { configured: settings.issuer.clone(), stored })
+}
+
+/// A database from before there were ledgers gets one.
+async fn begin_key_ledger(
+    store: &Store,
+    keks: &Arc<KeyEncryptionKeys>,
+    clock: &Clock,
+) -> Result<(), StartError> {
+    let table = store.read(|tx| tx.find_key_table()).await?;
+    if table.ledger.is_some() || table.keys.is_empty() {
+        return Ok(());
+    }
+    let change = begin_ledger(&table, keks, &authority(store).await?.id)?;
+    let event = AuditEvent::new(Event::LedgerBegun, Actor::Server, clock.now());
+    store.write(move |tx| tx.change_keys(&change, std::slice::from_ref(&event))).await?;
+    Ok(())
+}
+
+/// A server that could not sign what it is configured for does not start.
+fn require_algorithms(keyring: &Keyring, settings: &Settings) -> Result<(), StartError> {
+    for (setting, algorithm) in [
+        ("access_token_algorithm", settings.policy.access_token_algorithm),
+        ("refresh_token_algorithm", settings.policy.refresh_token_algorithm),
+    ] {
+        if keyring.active(Line::of_tokens(algorithm)).is_none() {
+            return Err(StartError::NoActiveKey { setting, algorithm });
+        }
+    }
+    Ok(())
+}
+
+/// Writes ahead what the settings bring with them: the bounds, before the first token or answer that needs them, and
+/// the settings of the client `simplejwt`.
 async fn apply(store: &Store, settings: &Settings, clock: &Clock) -> Result<(), StoreError> {
-    let lifetime = settings.policy.access_lifetime;
+    let bounds = Bounds {
+        access_lifetime: settings.policy.access_lifetime,
+        refresh_lifetime: settings.policy.absolute_lifetime,
+        jwks_lifetime: settings.jwks.lifetime(),
+    };
     let wanted = ClientSettings {
         audience: settings.simplejwt.audience.clone(),
         scope: settings.simplejwt.scope.clone(),
@@ -121,12 +230,11 @@ async fn apply(store: &Store, settings: &Settings, clock: &Clock) -> Result<(), 
         grace_interval: None,
     };
     let id = ClientId::simplejwt();
-    let event = attesto_core::AuditEvent::new(Event::ClientChanged, Actor::Server, clock.now())
-        .client(&id)
-        .note("as configured");
+    let event =
+        AuditEvent::new(Event::ClientChanged, Actor::Server, clock.now()).client(&id).note("as configured");
     store
         .write(move |tx| {
-            tx.raise_longest_access_lifetime(lifetime)?;
+            tx.raise_bounds(bounds)?;
             let client = tx.find_client(&id)?;
             if client.is_some_and(|client| ClientSettings::of(&client) != wanted) {
                 tx.set_client(&id, &wanted, &event)?;

@@ -1,3 +1,4 @@
+use attesto_core::SigningAlgorithm;
 use attesto_keyring::{SealBroken, SignError};
 use attesto_store::StoreError;
 
@@ -10,6 +11,15 @@ pub enum Unavailable {
     /// No signature could be made.
     #[error(transparent)]
     Signer(#[from] SignError),
+    /// A signature took too long.
+    #[error("the signer does not answer in time")]
+    SignerSlow,
+    /// The store could not be asked for too long whether the keys are still the right ones.
+    #[error("the signing keys are not confirmed")]
+    KeysUnconfirmed,
+    /// Nothing signs with the algorithm that is configured.
+    #[error("no {0} key is active")]
+    NoActiveKey(SigningAlgorithm),
     /// The row's successor does not open with the token that its digest names. Never to be taken for a replay.
     #[error("the sealed successor: {0}")]
     Successor(#[from] SealBroken),

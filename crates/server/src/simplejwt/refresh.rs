@@ -17,7 +17,7 @@ pub struct Refresh {
 impl Refresh {
     /// The token, once its signature and its times are verified.
     pub(super) fn read(&self, app: &App) -> Result<Presented, SimpleJwtError> {
-        match app.tokens.read(&self.refresh)? {
+        match app.keys.loaded().tokens.read(&self.refresh)? {
             OwnToken::Refresh(presented) => Ok(presented),
             OwnToken::Access(_) => Err(SimpleJwtError::NotARefreshToken),
         }

@@ -21,7 +21,7 @@ impl FromFields for Verify {
 /// `POST /api/token/verify/`: whether a token of either kind is good, its session included.
 pub async fn verify(app: web::Data<App>, fields: Fields<Verify>) -> Result<Empty, SimpleJwtError> {
     let now = app.clock.now();
-    let checked = match app.tokens.read(&fields.into_inner().token)? {
+    let checked = match app.keys.loaded().tokens.read(&fields.into_inner().token)? {
         OwnToken::Access(sid) => check(&app, sid, now).await?,
         OwnToken::Refresh(presented) => check_refresh(&app, &presented, now).await?,
     };

@@ -3,13 +3,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::app::App;
 
-/// Fresh for five minutes, usable while it is fetched anew, and for a day if the authority is down. Verifiers that
-/// follow this never meet a key that they do not know.
-const CACHE_CONTROL: &str = "public, max-age=300, stale-while-revalidate=300, stale-if-error=86400";
-
 /// `GET /.well-known/jwks.json`: the published keys (RFC 7517 §5). Never empty, never redirected.
 pub async fn jwks(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
-    let keys = &app.keys;
+    let keys = app.keys.loaded();
     let has_it = IfNoneMatch::parse(&request).is_ok_and(|known| match known {
         IfNoneMatch::Any => true,
         IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&keys.etag)),
@@ -17,7 +13,7 @@ pub async fn jwks(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
     let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header(ETag(keys.etag.clone()))
-        .insert_header((header::CACHE_CONTROL, CACHE_CONTROL))
+        .insert_header((header::CACHE_CONTROL, app.jwks_cache_control.as_str()))
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
     if has_it {
         return response.finish();

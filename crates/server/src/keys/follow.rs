@@ -1,0 +1,63 @@
+use std::time::{Duration, Instant};
+
+use actix_web::web;
+use attesto_core::{Guards, KeyTable};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::keeper::KeyError;
+use super::loaded::LoadedKeys;
+use crate::app::App;
+
+/// How often the store is asked whether its keys are still the ones that are loaded.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Confirms the keys of this server, and loads them anew when somebody changed them, for as long as the server runs.
+/// Never returns.
+pub async fn follow_keys(app: web::Data<App>) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = None;
+    loop {
+        ticks.tick().await;
+        let cause = follow(&app).await.err().map(|error| error.to_string());
+        if cause != trouble {
+            match &cause {
+                Some(cause) => tracing::error!(%cause, "the signing keys cannot be confirmed"),
+                None => tracing::info!("the signing keys are confirmed again"),
+            }
+            trouble = cause;
+        }
+    }
+}
+
+async fn follow(app: &App) -> Result<(), KeyError> {
+    let read_at = Instant::now();
+    let table = app.store.read(|tx| tx.find_key_table()).await?;
+    let loaded = app.keys.loaded();
+    if table == *loaded.keyring.table() {
+        app.keys.confirm(read_at);
+        return Ok(());
+    }
+    not_older(&table, loaded.keyring.version())?;
+    load(app, read_at).await
+}
+
+/// What was true once and is no more: a copy of the database in its place, or an old ledger with its rows.
+fn not_older(table: &KeyTable, loaded: i64) -> Result<(), KeyError> {
+    match &table.ledger {
+        Some(ledger) if ledger.version < loaded => Err(KeyError::WentBack { loaded, stored: ledger.version }),
+        _ => Ok(()),
+    }
+}
+
+async fn load(app: &App, read_at: Instant) -> Result<(), KeyError> {
+    let (keyring, facts) = app.keeper.read().await?;
+    let keyring = keyring.layered(|signer| (app.keys.layer)(signer));
+    let version = keyring.version();
+    let guards = Guards { policy: app.keeper.policy(), facts: &facts };
+    let loaded = LoadedKeys::new(keyring, &app.url, guards, &app.clock)
+        .map_err(|cause| KeyError::Unusable(cause.to_string()))?;
+    app.keys.replace(loaded, read_at);
+    tracing::info!(version, "the signing keys changed");
+    Ok(())
+}

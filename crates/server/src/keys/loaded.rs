@@ -1,0 +1,94 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use actix_web::http::header::EntityTag;
+use actix_web::web::Bytes;
+use attesto_core::{Digest, Guards, Instant, KeyUse, Line, Purpose, SigningAlgorithm};
+use attesto_keyring::{Keyring, Signer};
+use attesto_store::{Store, StoreError};
+use tokio::sync::Mutex;
+
+use crate::clock::Clock;
+use crate::start::StartError;
+use crate::tokens::Tokens;
+use crate::unavailable::Unavailable;
+
+/// One state of the keys, with everything that follows from it.
+pub struct LoadedKeys {
+    /// Signs.
+    pub keyring: Keyring,
+    /// Checks the authority's own tokens.
+    pub tokens: Tokens,
+    /// The JWK Set, written once and served from memory.
+    pub jwk_set: Bytes,
+    /// Of those bytes.
+    pub etag: EntityTag,
+}
+
+impl LoadedKeys {
+    /// Writes the JWK Set of the published keys, and takes those for checking that a token may still need.
+    pub fn new(
+        keyring: Keyring,
+        issuer: &str,
+        guards: Guards<'_>,
+        clock: &Clock,
+    ) -> Result<Self, StartError> {
+        let jwk_set = serde_json::to_vec(&keyring.published(Purpose::Token))?;
+        let etag = EntityTag::new_strong(Digest::of(&jwk_set).to_string());
+        let tokens = Tokens::new(issuer, &keyring, guards, clock)?;
+        Ok(Self { keyring, tokens, jwk_set: jwk_set.into(), etag })
+    }
+
+    /// The key that signs new tokens.
+    pub fn active(&self, algorithm: SigningAlgorithm) -> Result<&Arc<dyn Signer>, Unavailable> {
+        self.keyring.active(Line::of_tokens(algorithm)).ok_or(Unavailable::NoActiveKey(algorithm))
+    }
+}
+
+/// What one key is used for by this server.
+#[derive(Default)]
+pub struct Usage {
+    /// The store knows that access tokens may expire up to here; in milliseconds.
+    latest_exp: AtomicI64,
+    raising: Mutex<()>,
+    signatures: AtomicI64,
+}
+
+impl Usage {
+    /// A token was signed.
+    pub fn count(&self) {
+        self.signatures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Makes certain that the store knows of access tokens that expire at `expires_at`, before one is signed. Asks it
+    /// once in a while only: each time it is told `ahead`.
+    pub async fn cover(
+        &self,
+        store: &Store,
+        kid: &str,
+        expires_at: Instant,
+        ahead: Instant,
+    ) -> Result<(), StoreError> {
+        if self.covers(expires_at) {
+            return Ok(());
+        }
+        let _one_at_a_time = self.raising.lock().await;
+        if self.covers(expires_at) {
+            return Ok(());
+        }
+        let latest_exp = ahead.max(expires_at);
+        let kid = kid.to_owned();
+        let used = KeyUse { latest_exp: Some(latest_exp), signatures: 0 };
+        store.write(move |tx| tx.raise_key_use(&kid, &used)).await?;
+        self.latest_exp.store(latest_exp.as_millis(), Ordering::Release);
+        Ok(())
+    }
+
+    fn covers(&self, expires_at: Instant) -> bool {
+        expires_at.as_millis() <= self.latest_exp.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take_signatures(&self) -> i64 {
+        self.signatures.swap(0, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,57 @@
+use actix_web::web;
+use attesto_core::{KeyUse, ServerReport};
+use attesto_store::StoreError;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::App;
+
+/// Tells the store that this server runs, with which keys, and what it signed, for as long as it does. Never returns.
+pub async fn report_keys(app: web::Data<App>) {
+    let mut ticks = interval(ServerReport::INTERVAL / 8);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reported = None;
+    loop {
+        ticks.tick().await;
+        let report = report(&app);
+        if is_due(reported.as_ref(), &report) {
+            match write(&app, report.clone()).await {
+                Ok(()) => reported = Some(report),
+                Err(cause) => tracing::warn!(%cause, "this server could not report itself; trying again"),
+            }
+        }
+    }
+}
+
+/// Every two seconds, and at once when the keys changed: operators wait for it.
+fn is_due(last: Option<&ServerReport>, next: &ServerReport) -> bool {
+    last.is_none_or(|last| {
+        last.key_version != next.key_version
+            || next.seen_at.since(last.seen_at) >= ServerReport::INTERVAL
+            || next.seen_at < last.seen_at
+    })
+}
+
+fn report(app: &App) -> ServerReport {
+    let loaded = app.keys.loaded();
+    let table = loaded.keyring.table();
+    ServerReport {
+        id: app.server_id.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kek_ids: app.keeper.keks().ids(),
+        confirmed_kids: table.keys.iter().map(|key| key.kid.clone()).collect(),
+        key_version: loaded.keyring.version(),
+        seen_at: app.clock.now(),
+    }
+}
+
+async fn write(app: &App, report: ServerReport) -> Result<(), StoreError> {
+    let signatures = app.keys.take_signatures();
+    app.store
+        .write(move |tx| {
+            for (kid, signatures) in &signatures {
+                tx.raise_key_use(kid, &KeyUse { latest_exp: None, signatures: *signatures })?;
+            }
+            tx.put_server(&report)
+        })
+        .await
+}

@@ -1,0 +1,39 @@
+use std::time::Duration;
+
+use actix_web::web;
+use attesto_core::Actor;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::keeper::{KeyError, KeyKeeper};
+use crate::app::App;
+
+/// How often the timetable is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Stages, rotates, withdraws and erases keys when they are due, for as long as the server runs. Several servers may
+/// try the same at once; the store lets one succeed. Never returns.
+pub async fn schedule_keys(app: web::Data<App>) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = None;
+    loop {
+        ticks.tick().await;
+        let cause = run_due(&app.keeper).await.err().map(|error| error.to_string());
+        if let Some(cause) = cause.as_ref().filter(|_| cause != trouble) {
+            tracing::error!(%cause, "the schedule of the signing keys is stuck; trying again");
+        }
+        trouble = cause;
+    }
+}
+
+/// Does what is due now, step by step.
+pub async fn run_due(keeper: &KeyKeeper) -> Result<(), KeyError> {
+    while let Some(change) =
+        keeper.change(|table, guards, now| Ok(table.due(guards, now)), &Actor::Server, "schedule").await?
+    {
+        for key in change.rows {
+            tracing::info!(kid = key.kid, state = key.state.as_str(), "the schedule moved a signing key");
+        }
+    }
+    Ok(())
+}
