@@ -30,7 +30,8 @@
 //!
 //! 1. the size, at most 8 KiB, and the form: a compact JWS in canonical base64url;
 //! 2. the header: a JSON object with unique members, no `crit`, and nothing in it that brings or fetches a key;
-//! 3. `alg` is in the list of the verifier, RS256 unless told, and `typ` is `at+jwt`;
+//! 3. `alg` is in the list of the verifier, RS256 alone unless [`VerifierBuilder::algorithms`] names ES256, and `typ` is
+//!    `at+jwt`;
 //! 4. `kid` names a key of this issuer, for that algorithm, and the key made the signature;
 //! 5. only then the payload: `iat`, `nbf` and `exp` with 30 seconds of leeway, `iss`, `aud`, `sub`, `client_id`,
 //!    `jti`, and the scopes that the verifier requires;

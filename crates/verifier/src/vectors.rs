@@ -28,7 +28,8 @@ fn wycheproof_json_web_signature() {
         let jwk = group.get("public").or(group.get("private")).unwrap();
         for test in tests(group) {
             // What is valid under a key for another algorithm is not for us.
-            let expected = test["result"] == "valid" && jwk["alg"] == "RS256";
+            let ours = jwk["alg"] == "RS256" || jwk["alg"] == "ES256";
+            let expected = ours && test["result"] == "valid";
             verdicts.add(test, expected, accepts(&json!({"keys": [jwk]}), &test["jws"]));
         }
     }
@@ -42,7 +43,7 @@ fn wycheproof_json_web_key() {
     for group in groups(&vectors) {
         let jwks = group.get("public").or(group.get("private")).unwrap();
         for test in tests(group) {
-            let ours = jwks["keys"].as_array().unwrap().iter().all(|jwk| jwk["kty"] == "RSA");
+            let ours = jwks["keys"].as_array().unwrap().iter().all(|jwk| jwk["kty"] != "oct");
             verdicts.add(test, ours && test["result"] == "valid", accepts(jwks, &test["jws"]));
         }
     }

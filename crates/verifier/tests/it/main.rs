@@ -3,6 +3,7 @@
 mod answers;
 mod build;
 mod differential;
+mod es256;
 #[cfg(feature = "reqwest")]
 mod fetch;
 mod hostile;

@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
-use attesto_token::{Algorithm, Jwk, JwkSet, PublicKey, RsaPublicKey, base64url_encode};
+use attesto_token::{Algorithm, EcPublicKey, Jwk, JwkSet, PublicKey, RsaPublicKey, base64url_encode};
 use attesto_verifier::{Error, Verified, Verifier, VerifierBuilder};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use serde_json::{Value, json};
 
 pub(crate) const ISSUER: &str = "https://auth.example";
@@ -14,40 +16,59 @@ pub(crate) const AUDIENCE: &str = "orders";
 pub(crate) const NOW: i64 = 1_800_000_000;
 
 /// The issuer's key.
-pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::rs256);
 /// Another key, which the issuer does not have.
-pub(crate) static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+pub(crate) static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::rs256);
+/// The issuer's key where it signs with ES256.
+pub(crate) static EC_KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::es256);
 
 pub(crate) struct SigningKey {
-    key: RsaKeyPair,
+    key: Private,
     pub(crate) jwk: Jwk,
 }
 
+enum Private {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+}
+
 impl SigningKey {
-    fn generate() -> Self {
+    fn rs256() -> Self {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         // RFC 8017 §A.1.1, with a modulus of 256 bytes and the exponent 65537.
         let modulus = key.public_key().as_ref()[9..265].to_vec();
         let public = PublicKey::Rsa(RsaPublicKey::new(modulus, vec![1, 0, 1]).unwrap());
         let jwk = Jwk { kid: public.thumbprint(), algorithm: Algorithm::Rs256, key: public };
-        Self { key, jwk }
+        Self { key: Private::Rsa(key), jwk }
+    }
+
+    fn es256() -> Self {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+        let public = PublicKey::Ec(EcPublicKey::p256(x, y).unwrap());
+        let jwk = Jwk { kid: public.thumbprint(), algorithm: Algorithm::Es256, key: public };
+        Self { key: Private::Ec(key), jwk }
     }
 
     pub(crate) fn jwks(&self) -> JwkSet {
         JwkSet::new(vec![self.jwk.clone()])
     }
 
-    /// The PKCS#1 form of the public key: what a confused verifier would take for an HMAC secret.
-    pub(crate) fn public_der(&self) -> &[u8] {
-        self.key.public_key().as_ref()
+    /// The public key in PKCS#1 form, or as a point: what a confused verifier would take for an HMAC secret.
+    pub(crate) fn public_bytes(&self) -> &[u8] {
+        match &self.key {
+            Private::Rsa(key) => key.public_key().as_ref(),
+            Private::Ec(key) => key.public_key().as_ref(),
+        }
     }
 
     pub(crate) fn modulus(&self) -> &[u8] {
-        &self.public_der()[9..265]
+        let PublicKey::Rsa(key) = &self.jwk.key else { panic!("not an RSA key") };
+        &key.n
     }
 
     pub(crate) fn header(&self) -> Value {
-        json!({"typ": "at+jwt", "alg": "RS256", "kid": self.jwk.kid})
+        json!({"typ": "at+jwt", "alg": self.jwk.algorithm, "kid": self.jwk.kid})
     }
 
     pub(crate) fn token(&self, claims: &Value) -> String {
@@ -60,11 +81,19 @@ impl SigningKey {
     }
 
     pub(crate) fn sign_input(&self, signing_input: &str) -> String {
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signing_input.as_bytes(), &mut signature)
-            .unwrap();
-        format!("{signing_input}.{}", base64url_encode(signature))
+        format!("{signing_input}.{}", base64url_encode(self.signature(signing_input.as_bytes())))
+    }
+
+    pub(crate) fn signature(&self, message: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        match &self.key {
+            Private::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
+                signature
+            }
+            Private::Ec(key) => key.sign(&random, message).unwrap().as_ref().to_vec(),
+        }
     }
 }
 
