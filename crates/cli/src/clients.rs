@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use attesto_core::{
-    Client, ClientId, ClientKind, Digest, Ending, Event, Policy, Reason, Scope, SigningAlgorithm, Watermark,
-    parse_audience, parse_redirect_uri,
+    Client, ClientId, ClientKind, Digest, Ending, Event, Line, Policy, Reason, Scope, SigningAlgorithm,
+    Watermark, parse_audience, parse_redirect_uri,
 };
 use attesto_keyring::random_secret;
-use attesto_server::config::AUDIENCE_IS_ISSUER;
+use attesto_server::config::{AUDIENCE_IS_ISSUER, Settings};
 use attesto_store::{Added, Store};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -87,7 +87,7 @@ impl Clients {
     pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
         let store = place.store().await?;
         match self {
-            Self::Add(add) => add.run(&store, &place.settings()?.issuer, output).await,
+            Self::Add(add) => add.run(&store, &place.settings()?, output).await,
             Self::List => list(&store, output).await,
             Self::Disable(Id { client_id }) => disable(&store, client_id, output).await,
             Self::Enable(Id { client_id }) => enable(&store, client_id, output).await,
@@ -96,13 +96,14 @@ impl Clients {
 }
 
 impl Add {
-    async fn run(self, store: &Store, issuer: &str, output: Output) -> Result<(), Failure> {
-        if self.audience == issuer {
+    async fn run(self, store: &Store, settings: &Settings, output: Output) -> Result<(), Failure> {
+        if self.audience == settings.issuer {
             return Err(Failure::new(format!("--audience {AUDIENCE_IS_ISSUER}")));
         }
         if self.client_id.is_empty() || self.client_id.len() > 100 || !self.client_id.bytes().all(is_plain) {
             return Err(Failure::new("a client identifier has 1 to 100 letters, digits, and any of . _ ~ -"));
         }
+        require_active_keys(store, [self.access_token_algorithm, self.refresh_token_algorithm]).await?;
         let secret = self.confidential.then(random_secret);
         let id = ClientId(self.client_id);
         let client = Client {
@@ -134,6 +135,22 @@ impl Add {
             }
         };
         output.done(&sentence, &json!({"client_id": id.0, "client_secret": secret}))
+    }
+}
+
+/// A client whose tokens nothing could sign would get none.
+async fn require_active_keys(
+    store: &Store,
+    algorithms: [Option<SigningAlgorithm>; 2],
+) -> Result<(), Failure> {
+    let table = store.read(|tx| tx.find_key_table()).await?;
+    let missing = |algorithm: &SigningAlgorithm| table.active(Line::of_tokens(*algorithm)).is_none();
+    match algorithms.into_iter().flatten().find(missing) {
+        None => Ok(()),
+        Some(algorithm) => Err(Failure::new(format!(
+            "no {algorithm} key signs; run `attesto keys stage --algorithm {algorithm}`, and \
+             `attesto keys rotate --algorithm {algorithm}` when it allows"
+        ))),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::app::App;
 use crate::config::Settings;
 use crate::jobs::Jobs;
+use crate::keys::sign_off;
 use crate::router::application;
 use crate::start::{Environment, StartError, open};
 
@@ -51,8 +52,7 @@ pub async fn serve(
     listening();
     server.await?;
     jobs.stop();
-    let server_id = app.server_id.clone();
-    if let Err(cause) = app.store.write(move |tx| tx.remove_server(&server_id)).await {
+    if let Err(cause) = sign_off(&app).await {
         tracing::warn!(%cause, "this server is shown as running for another half minute");
     }
     if let Err(cause) = app.store.checkpoint().await {

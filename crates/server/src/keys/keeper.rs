@@ -91,6 +91,14 @@ impl KeyKeeper {
         Ok((opened.map_err(|_| KeyError::Cancelled)??, facts))
     }
 
+    /// Whether something stands on the timetable, by the rows as they are: cheap enough to ask all the time. Whoever
+    /// acts on it decides again on rows that have proved to be genuine.
+    pub async fn is_due(&self) -> Result<bool, KeyError> {
+        let (table, facts) = self.store.read(|tx| Ok((tx.find_key_table()?, tx.find_key_facts()?))).await?;
+        let guards = Guards { policy: &self.policy, facts: &facts };
+        Ok(table.due(guards, self.clock.now()).is_some())
+    }
+
     /// Changes keys as `decide` says, and records who wanted it and why. Gives what was written; `None` if nothing had
     /// to be.
     pub async fn change<F>(

@@ -16,7 +16,7 @@ use attesto_keyring::Signer;
 pub use follow::follow_keys;
 pub use keeper::{KeyError, KeyKeeper};
 pub use loaded::{LoadedKeys, Usage};
-pub use report::report_keys;
+pub use report::{report_keys, sign_off};
 pub use schedule::{run_due, schedule_keys};
 
 use crate::unavailable::Unavailable;

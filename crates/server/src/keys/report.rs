@@ -1,6 +1,6 @@
 use actix_web::web;
 use attesto_core::{KeyUse, ServerReport};
-use attesto_store::StoreError;
+use attesto_store::{StoreError, Write};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
@@ -48,10 +48,25 @@ async fn write(app: &App, report: ServerReport) -> Result<(), StoreError> {
     let signatures = app.keys.take_signatures();
     app.store
         .write(move |tx| {
-            for (kid, signatures) in &signatures {
-                tx.raise_key_use(kid, &KeyUse { latest_exp: None, signatures: *signatures })?;
-            }
+            note(tx, &signatures)?;
             tx.put_server(&report)
         })
         .await
+}
+
+/// Tells the store that this server stops.
+pub async fn sign_off(app: &App) -> Result<(), StoreError> {
+    let (id, signatures) = (app.server_id.clone(), app.keys.take_signatures());
+    app.store
+        .write(move |tx| {
+            note(tx, &signatures)?;
+            tx.remove_server(&id)
+        })
+        .await
+}
+
+fn note(tx: &mut Write<'_>, signatures: &[(String, i64)]) -> Result<(), StoreError> {
+    signatures.iter().try_for_each(|(kid, signatures)| {
+        tx.raise_key_use(kid, &KeyUse { latest_exp: None, signatures: *signatures })
+    })
 }

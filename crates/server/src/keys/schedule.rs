@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use actix_web::web;
-use attesto_core::Actor;
+use attesto_core::{Actor, Guards, KeyTable};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::keeper::{KeyError, KeyKeeper};
@@ -28,9 +28,9 @@ pub async fn schedule_keys(app: web::Data<App>) {
 
 /// Does what is due now, step by step.
 pub async fn run_due(keeper: &KeyKeeper) -> Result<(), KeyError> {
-    while let Some(change) =
-        keeper.change(|table, guards, now| Ok(table.due(guards, now)), &Actor::Server, "schedule").await?
-    {
+    while keeper.is_due().await? {
+        let due = |table: &KeyTable, guards: Guards<'_>, now| Ok(table.due(guards, now));
+        let Some(change) = keeper.change(due, &Actor::Server, "schedule").await? else { return Ok(()) };
         for key in change.rows {
             tracing::info!(kid = key.kid, state = key.state.as_str(), "the schedule moved a signing key");
         }
