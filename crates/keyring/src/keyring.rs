@@ -45,8 +45,8 @@ impl Keyring {
         let ledger = table.ledger.clone().ok_or(KeyringError::LedgerMissing)?;
         check_ledger(&ledger, &table.keys, keks, authority)?;
         check_active(&table.keys)?;
-        let keys = table.keys.iter().map(|key| Key::open(key, keks)).collect::<Result<_, _>>()?;
-        Ok(Self { table, ledger, keks: Arc::clone(keks), authority: authority.clone(), keys })
+        let opened = table.keys.iter().map(|row| Key::open(row, keks)).collect::<Result<_, _>>()?;
+        Ok(Self { table, ledger, keks: Arc::clone(keks), authority: authority.clone(), keys: opened })
     }
 
     /// The rows, as they were opened.

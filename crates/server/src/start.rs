@@ -123,12 +123,12 @@ pub async fn open(
     attesto_keyring::self_test()?;
     let store = Store::open(&settings.database)?;
     require_issuer(&store, settings).await?;
-    let keks = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
+    let sealing = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
     let lock = ServerLock::acquire(&settings.database)?;
     store.migrate().await?;
-    begin_key_ledger(&store, &keks, &clock).await?;
+    begin_key_ledger(&store, &sealing, &clock).await?;
     let read_at = Instant::now();
-    let keeper = keeper_of(&store, keks, settings, &clock).await?;
+    let keeper = keeper_of(&store, sealing, settings, &clock).await?;
     let (keyring, _) = keeper.read().await?;
     require_algorithms(&keyring, settings)?;
     apply(&store, settings, &clock).await?;

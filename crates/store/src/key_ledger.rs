@@ -83,7 +83,7 @@ impl From<&KeyLedger> for LedgerRow {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 /// Only what [`hex`] writes.

@@ -21,12 +21,17 @@ pub async fn follow_keys(app: web::Data<App>) {
         ticks.tick().await;
         let cause = follow(&app).await.err().map(|error| error.to_string());
         if cause != trouble {
-            match &cause {
-                Some(cause) => tracing::error!(%cause, "the signing keys cannot be confirmed"),
-                None => tracing::info!("the signing keys are confirmed again"),
-            }
+            tell(cause.as_deref());
             trouble = cause;
         }
+    }
+}
+
+fn tell(cause: Option<&str>) {
+    if let Some(cause) = cause {
+        tracing::error!(cause, "the signing keys cannot be confirmed");
+    } else {
+        tracing::info!("the signing keys are confirmed again");
     }
 }
 
