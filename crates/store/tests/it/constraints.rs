@@ -2,36 +2,40 @@
 
 use std::time::Duration;
 
-use attesto_core::{
-    AuthorityId, Client, Event, KekId, KeyRecord, KeyState, Policy, Purpose, Session, User, UserId,
-};
+use attesto_core::{Client, Event, KeyState, Policy, Session, User, UserId};
 use attesto_store::{Added, StoreError, Write};
-use diesel::result::Error;
 
-use crate::fixture::{Database, NOW, client, event, rotation, session, user};
+use crate::fixture::{
+    Database, LINES, NOW, STATES, client, event, key, key_change, rotation, session, user, violation,
+};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[tokio::test]
 async fn one_key_is_active_for_each_purpose_and_algorithm() {
-    let table = [
-        ("another active one", Purpose::Token, "RS256", KeyState::Active, false),
-        ("a staged one", Purpose::Token, "RS256", KeyState::Staged, true),
-        ("a retiring one", Purpose::Token, "RS256", KeyState::Retiring, true),
-        ("another algorithm", Purpose::Token, "ES256", KeyState::Active, true),
-        ("another purpose", Purpose::Feed, "RS256", KeyState::Active, true),
-    ];
-    for (what, purpose, algorithm, state, is_taken) in table {
+    for line in LINES {
         let database = Database::empty().await;
-        database.write(|write| write.insert_key(&key("k1", Purpose::Token, "RS256", KeyState::Active))).await;
+        database.begin_keys(vec![key("k1", line, KeyState::Active)]).await;
         let before = database.contents();
-        let second = key("k2", purpose, algorithm, state);
-        let added = database.store.write(move |write| write.insert_key(&second)).await;
-        assert_eq!(added.is_ok(), is_taken, "{what}: {added:?}");
-        if let Err(refused) = added {
-            assert_eq!(kind(&refused), "UniqueViolation", "{what}");
-            assert_eq!(database.contents(), before);
+        for (other, state) in LINES.iter().flat_map(|other| STATES.map(|state| (*other, state))) {
+            let second = key_change(Some(1), vec![key("k2", other, state)]);
+            let added = database.store.write(move |write| {
+                write.change_keys(&second, &[])?;
+                Err::<(), _>(StoreError::Overloaded)
+            });
+            let is_second = line == other && state == KeyState::Active;
+            match added.await.unwrap_err() {
+                StoreError::Overloaded => assert!(!is_second, "{line}"),
+                refused => {
+                    assert_eq!(
+                        (violation(&refused).as_str(), is_second),
+                        ("UniqueViolation", true),
+                        "{line}"
+                    );
+                }
+            }
         }
+        assert_eq!(database.contents(), before);
     }
 }
 
@@ -63,7 +67,7 @@ async fn rows_that_contradict_themselves_are_refused() {
     let before = database.contents();
     for (what, change) in table {
         let refused = database.store.write(change).await.expect_err(what);
-        assert_eq!(kind(&refused), "CheckViolation", "{what}");
+        assert_eq!(violation(&refused), "CheckViolation", "{what}");
         assert_eq!(database.contents(), before, "{what}");
     }
 }
@@ -88,32 +92,4 @@ async fn a_name_is_taken_once() {
 
 fn begin(write: &mut Write<'_>, session: &Session) -> Result<(), StoreError> {
     write.insert_session(session, 1, &event(Event::SignedIn)).map(drop)
-}
-
-fn kind(refused: &StoreError) -> String {
-    match refused {
-        StoreError::Database(Error::DatabaseError(kind, _)) => format!("{kind:?}"),
-        other => panic!("{other}"),
-    }
-}
-
-fn key(kid: &str, purpose: Purpose, algorithm: &str, state: KeyState) -> KeyRecord {
-    KeyRecord {
-        kid: kid.to_owned(),
-        algorithm: algorithm.to_owned(),
-        purpose,
-        state,
-        public_jwk: "{}".to_owned(),
-        sealed_private_key: None,
-        kek_id: KekId("00ff".to_owned()),
-        authority_id: AuthorityId("a-test".to_owned()),
-        created_at: NOW,
-        published_at: None,
-        active_at: None,
-        demoted_at: None,
-        retired_at: None,
-        destroyed_at: None,
-        compromised_at: None,
-        mac: vec![],
-    }
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use attesto_core::{
     AccessGrant, Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, CustomClaims,
-    Digest, Event, Instant, Jti, Keep, PasswordHash, Policy, Rotation, Scope, Session, SessionId, User,
-    UserId, Username, Watermark,
+    Digest, Event, Instant, Jti, Keep, KekId, KeyChange, KeyLedger, KeyRecord, KeyState, KeyTable, Line,
+    PasswordHash, Policy, Purpose, Rotation, Scope, Session, SessionId, SigningAlgorithm, User, UserId,
+    Username, Watermark,
 };
-use attesto_store::{DatabaseUrl, Read, Store, StoreError, Write};
+use attesto_store::{Changed, DatabaseUrl, Read, Store, StoreError, Write};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_types::Text;
 use tempfile::TempDir;
 
@@ -18,6 +20,25 @@ use tempfile::TempDir;
 pub(crate) const NOW: Instant = Instant::from_millis(1_700_000_000_400);
 
 pub(crate) const LONGEST_ACCESS_LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST_REFRESH_LIFETIME: Duration = Duration::from_secs(3600);
+pub(crate) const LONGEST_JWKS_LIFETIME: Duration = Duration::from_secs(1200);
+
+/// Every line of keys that there can be.
+pub(crate) const LINES: [Line; 4] = [
+    RS256,
+    Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Es256 },
+    Line { purpose: Purpose::Feed, algorithm: SigningAlgorithm::Rs256 },
+    Line { purpose: Purpose::Feed, algorithm: SigningAlgorithm::Es256 },
+];
+pub(crate) const STATES: [KeyState; 6] = [
+    KeyState::Staged,
+    KeyState::Active,
+    KeyState::Retiring,
+    KeyState::Retired,
+    KeyState::Destroyed,
+    KeyState::Compromised,
+];
+pub(crate) const RS256: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Rs256 };
 
 pub(crate) struct Database {
     pub(crate) store: Store,
@@ -36,6 +57,8 @@ impl Database {
             id: AuthorityId("a-test".to_owned()),
             issuer: "https://issuer.example".to_owned(),
             longest_access_lifetime: LONGEST_ACCESS_LIFETIME,
+            longest_refresh_lifetime: LONGEST_REFRESH_LIFETIME,
+            longest_jwks_lifetime: LONGEST_JWKS_LIFETIME,
         };
         database.write(move |write| write.insert_authority(&authority)).await;
         database
@@ -59,6 +82,25 @@ impl Database {
         let begun = session.clone();
         self.write(move |write| write.insert_session(&begun, 1, &event(Event::SignedIn))).await;
         session
+    }
+
+    /// Writes the first keys and their ledger; gives them as they are stored.
+    pub(crate) async fn begin_keys(&self, rows: Vec<KeyRecord>) -> KeyTable {
+        assert_eq!(self.change_keys(key_change(None, rows), &[]).await.unwrap(), Changed::Yes);
+        self.key_table().await
+    }
+
+    pub(crate) async fn change_keys(
+        &self,
+        change: KeyChange,
+        events: &[AuditEvent],
+    ) -> Result<Changed, StoreError> {
+        let events = events.to_vec();
+        self.store.write(move |write| write.change_keys(&change, &events)).await
+    }
+
+    pub(crate) async fn key_table(&self) -> KeyTable {
+        self.read(|read| read.find_key_table()).await
     }
 
     pub(crate) async fn write<T, F>(&self, changes: F) -> T
@@ -93,16 +135,18 @@ impl Database {
         rows(&mut connect(&self.url), table)
     }
 
+    pub(crate) fn tables(&self) -> Vec<String> {
+        let tables = "SELECT name AS text FROM sqlite_master WHERE type = 'table' ORDER BY name";
+        texts(&mut connect(&self.url), tables)
+    }
+
     /// Every row of every table.
     pub(crate) fn contents(&self) -> Vec<String> {
-        let connection = &mut connect(&self.url);
-        texts(connection, "SELECT name AS text FROM sqlite_master WHERE type = 'table' ORDER BY name")
-            .iter()
-            .flat_map(|table| {
-                let rows = rows(connection, table);
-                rows.into_iter().map(move |row| format!("{table}: {row}"))
-            })
-            .collect()
+        let rows = |table: String| {
+            let rows = self.rows(&table).into_iter();
+            rows.map(move |row| format!("{table}: {row}"))
+        };
+        self.tables().into_iter().flat_map(rows).collect()
     }
 }
 
@@ -170,6 +214,8 @@ pub(crate) fn client(id: &str) -> Client {
         scope: scope("read write"),
         rotates: true,
         grace_interval: None,
+        access_token_algorithm: None,
+        refresh_token_algorithm: None,
         disabled_at: None,
         watermark: Watermark::default(),
         created_at: NOW,
@@ -207,12 +253,55 @@ pub(crate) fn keep(session: &Session, generation: i64) -> Keep {
         sid: session.id.clone(),
         audience: session.audience.clone(),
         scope: session.scope.clone(),
+        algorithm: SigningAlgorithm::Rs256,
         auth_time: session.auth_time,
         claims: session.claims.clone(),
         issued_at: NOW + Duration::from_secs(2),
         expires_at: NOW + LONGEST_ACCESS_LIFETIME,
     };
     Keep { access, generation, idle_expires_at: NOW + Duration::from_secs(200) }
+}
+
+/// A key as the store knows one: nobody here opens it or checks its MAC.
+pub(crate) fn key(kid: &str, line: Line, state: KeyState) -> KeyRecord {
+    KeyRecord {
+        kid: kid.to_owned(),
+        algorithm: line.algorithm,
+        purpose: line.purpose,
+        state,
+        public_jwk: "{}".to_owned(),
+        sealed_private_key: Some(vec![0, 255]),
+        kek_id: KekId("00ff".to_owned()),
+        authority_id: AuthorityId("a-test".to_owned()),
+        created_at: NOW,
+        published_at: Some(NOW),
+        active_at: None,
+        demoted_at: None,
+        retired_at: None,
+        destroyed_at: None,
+        compromised_at: None,
+        mac: format!("{kid} is {}", state.as_str()).into_bytes(),
+    }
+}
+
+/// A change that writes `rows`, and a ledger over them alone.
+pub(crate) fn key_change(from: Option<i64>, rows: Vec<KeyRecord>) -> KeyChange {
+    let ledger = KeyLedger {
+        version: from.unwrap_or(0) + 1,
+        rows: rows.iter().map(|row| (row.kid.clone(), row.mac.clone())).collect(),
+        compromised: vec![],
+        kek_id: KekId("00ff".to_owned()),
+        mac: vec![7; 32],
+    };
+    KeyChange { from, ledger, rows, revoked: None, used: None }
+}
+
+/// Which kind of constraint the database saw violated.
+pub(crate) fn violation(refused: &StoreError) -> String {
+    match refused {
+        StoreError::Database(Error::DatabaseError(kind, _)) => format!("{kind:?}"),
+        other => panic!("{other}"),
+    }
 }
 
 pub(crate) fn digest(secret: &str) -> Digest {

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use attesto_store::{DatabaseUrl, Store};
 
-use crate::{feed, opening, session, throttle};
+use crate::{feed, key_change, key_use, opening, session, throttle};
 
 /// Names role, number and database. A worker without it has nothing to do.
 const WORKER: &str = "ATTESTO_STORE_WORKER";
@@ -33,19 +33,25 @@ pub(crate) enum Role {
     GuessFromOneAddress,
     /// Appends to the feed.
     Append,
+    /// Changes keys.
+    ChangeKeys,
+    /// Notes the use of a key.
+    UseKey,
     /// Takes the server's lock and holds it.
     Lock,
     /// Opens the database.
     Open,
 }
 
-const ROLES: [Role; 8] = [
+const ROLES: [Role; 10] = [
     Role::Rotate,
     Role::End,
     Role::Keep,
     Role::GuessOneUser,
     Role::GuessFromOneAddress,
     Role::Append,
+    Role::ChangeKeys,
+    Role::UseKey,
     Role::Lock,
     Role::Open,
 ];
@@ -93,6 +99,8 @@ async fn work(role: Role, number: usize, url: &DatabaseUrl) {
         Role::GuessOneUser => together(url, number, throttle::guesses_one_user).await,
         Role::GuessFromOneAddress => together(url, number, throttle::guesses_from_one_address).await,
         Role::Append => together(url, number, feed::appends).await,
+        Role::ChangeKeys => together(url, number, key_change::changes).await,
+        Role::UseKey => together(url, number, key_use::uses).await,
         Role::Lock => opening::locks(url),
         Role::Open => opening::opens(url),
     }
@@ -100,7 +108,12 @@ async fn work(role: Role, number: usize, url: &DatabaseUrl) {
 
 /// Lets [`PROCESSES`] workers begin at once; what all of them said.
 pub(crate) fn run_together(role: Role, url: &DatabaseUrl) -> Vec<String> {
-    let mut workers: Vec<_> = (0..PROCESSES).map(|number| Worker::start(role, number, url)).collect();
+    run_many(PROCESSES, role, url)
+}
+
+/// Lets `count` workers begin at once; what all of them said.
+pub(crate) fn run_many(count: usize, role: Role, url: &DatabaseUrl) -> Vec<String> {
+    let mut workers: Vec<_> = (0..count).map(|number| Worker::start(role, number, url)).collect();
     workers.iter_mut().for_each(Worker::until_ready);
     workers.iter_mut().for_each(Worker::release);
     workers.iter_mut().flat_map(Worker::finish).collect()

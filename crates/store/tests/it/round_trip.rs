@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use attesto_core::{
-    Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Instant, KekId,
-    KeyRecord, KeyState, PasswordHash, Policy, Purpose, Reason, Session, SessionId, User, UserId, Username,
-    Watermark,
+    Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Instant, KekId, KeyFacts,
+    KeyLedger, KeyRecord, KeyState, KeyTable, KeyUse, Line, PasswordHash, Policy, Reason, Session, SessionId,
+    SigningAlgorithm, User, UserId, Username, Watermark,
 };
-use attesto_store::{Added, ClientSettings, Read, RecordedEvent, StoreError};
+use attesto_store::{Added, Changed, ClientSettings, Read, RecordedEvent, StoreError};
 
-use crate::fixture::{Database, NOW, claims, client, digest, event, scope, session, user};
+use crate::fixture::{
+    Database, LINES, LONGEST_ACCESS_LIFETIME, LONGEST_JWKS_LIFETIME, LONGEST_REFRESH_LIFETIME, NOW, RS256,
+    STATES, claims, client, digest, event, key, key_change, scope, session, user,
+};
+use crate::server::report;
 
 const LATER: Instant = Instant::from_millis(NOW.as_millis() + 1);
 
@@ -53,6 +57,8 @@ async fn clients() {
         scope: scope("a b:c"),
         rotates: false,
         grace_interval: Some(Policy::MAX_GRACE_INTERVAL),
+        access_token_algorithm: Some(SigningAlgorithm::Es256),
+        refresh_token_algorithm: Some(SigningAlgorithm::Rs256),
         disabled_at: Some(NOW),
         watermark: Watermark(Some(LATER)),
         ..client("full")
@@ -99,20 +105,55 @@ async fn sessions() {
 }
 
 #[tokio::test]
-async fn keys_oldest_first() {
+async fn keys_oldest_first_and_their_ledger() {
     let database = Database::empty().await;
-    let states = [
-        KeyState::Staged,
-        KeyState::Active,
-        KeyState::Retiring,
-        KeyState::Retired,
-        KeyState::Destroyed,
-        KeyState::Compromised,
+    assert_eq!(database.key_table().await, KeyTable { keys: vec![], ledger: None });
+    let kinds = LINES.iter().flat_map(|line| STATES.map(|state| (*line, state)));
+    let mut keys: Vec<_> =
+        (0_u8..).zip(kinds).map(|(number, (line, state))| full_key(number, line, state)).collect();
+    let mut change = key_change(None, keys.iter().rev().cloned().collect());
+    change.ledger = KeyLedger {
+        version: 7,
+        rows: [("kid-00".to_owned(), vec![0, 255]), ("ä\"\\".to_owned(), vec![])].into(),
+        compromised: vec!["kid-05".to_owned(), "ä\"\\".to_owned()],
+        kek_id: KekId("ff00".to_owned()),
+        mac: vec![255, 0],
+    };
+    let written = KeyTable { keys: keys.clone(), ledger: Some(change.ledger.clone()) };
+    assert_eq!(database.change_keys(change, &[]).await.unwrap(), Changed::Yes);
+    assert_eq!(database.key_table().await, written);
+
+    // Every column of a row gets its new value, none included.
+    for key in &mut keys {
+        *key = renewed(key);
+    }
+    let change = key_change(Some(7), keys.clone());
+    let written = KeyTable { keys, ledger: Some(change.ledger.clone()) };
+    assert_eq!(database.change_keys(change, &[]).await.unwrap(), Changed::Yes);
+    assert_eq!(database.key_table().await, written);
+}
+
+#[tokio::test]
+async fn the_use_of_keys() {
+    let database = Database::empty().await;
+    let bounds = KeyFacts {
+        uses: [].into(),
+        longest_jwks_lifetime: LONGEST_JWKS_LIFETIME,
+        longest_access_lifetime: LONGEST_ACCESS_LIFETIME,
+        longest_refresh_lifetime: LONGEST_REFRESH_LIFETIME,
+    };
+    assert_eq!(database.read(|read| read.find_key_facts()).await, bounds);
+    database.begin_keys(["a", "b", "c"].map(|kid| key(kid, RS256, KeyState::Staged)).into()).await;
+    let uses = [
+        ("a".to_owned(), KeyUse { latest_exp: Some(LATER), signatures: 3 }),
+        ("b".to_owned(), KeyUse { latest_exp: None, signatures: 0 }),
     ];
-    let written: Vec<_> = (0_u8..).zip(states).map(|(number, state)| key(number, state)).collect();
-    let copy = written.clone();
-    database.write(move |write| copy.iter().rev().try_for_each(|key| write.insert_key(key))).await;
-    assert_eq!(database.read(|read| read.list_keys()).await, written);
+    let written = uses.clone();
+    database
+        .write(move |write| written.iter().try_for_each(|(kid, used)| write.raise_key_use(kid, used)))
+        .await;
+    let expected = KeyFacts { uses: uses.into(), ..bounds };
+    assert_eq!(database.read(|read| read.find_key_facts()).await, expected);
 }
 
 #[tokio::test]
@@ -124,6 +165,8 @@ async fn the_authority_is_written_once() {
         id: AuthorityId("a-1".to_owned()),
         issuer: "https://issuer.example/ä".to_owned(),
         longest_access_lifetime: Duration::from_millis(1),
+        longest_refresh_lifetime: Duration::from_millis(2),
+        longest_jwks_lifetime: Duration::from_millis(3),
     };
     let other = Authority { id: AuthorityId("a-2".to_owned()), ..authority.clone() };
     let written = authority.clone();
@@ -140,6 +183,7 @@ async fn audit_events_newest_first() {
         .user(&UserId("ada".to_owned()))
         .client(&ClientId("web".to_owned()))
         .session(&SessionId("s".to_owned()))
+        .key("kid-1")
         .because(Reason::Replay);
     let bare = AuditEvent::new(Event::KeyGenerated, Actor::Server, NOW);
     let bare_row = RecordedEvent {
@@ -152,6 +196,7 @@ async fn audit_events_newest_first() {
         client_id: None,
         session_id: None,
         reason: None,
+        kid: None,
     };
     let full_row = RecordedEvent {
         id: 3,
@@ -163,6 +208,7 @@ async fn audit_events_newest_first() {
         client_id: Some("web".to_owned()),
         session_id: Some("s".to_owned()),
         reason: Some("replay".to_owned()),
+        kid: Some("kid-1".to_owned()),
     };
     database
         .write(move |write| {
@@ -297,7 +343,8 @@ async fn an_impossible_value_is_named_by_table_column_and_row() {
     let user_row: Find = |read| read.find_user(&user("ada").id).map(drop);
     let client_row: Find = |read| read.find_client(&client("web").id).map(drop);
     let session_row: Find = |read| read.find_standing(&SessionId("s".to_owned())).map(drop);
-    let key_row: Find = |read| read.list_keys().map(drop);
+    let key_row: Find = |read| read.find_key_table().map(drop);
+    let server_row: Find = |read| read.list_servers().map(drop);
     let authority_row: Find = |read| read.find_authority().map(drop);
     let table = [
         ("users", "username", "' ada'", "ada", user_row),
@@ -308,6 +355,8 @@ async fn an_impossible_value_is_named_by_table_column_and_row() {
         ("clients", "redirect_uris", "'[1]'", "web", client_row),
         ("clients", "scope", "'a  b'", "web", client_row),
         ("clients", "grace_interval", "-1", "web", client_row),
+        ("clients", "access_token_algorithm", "'none'", "web", client_row),
+        ("clients", "refresh_token_algorithm", "'rs256'", "web", client_row),
         ("sessions", "scope", "' '", "s", session_row),
         ("sessions", "claims", "'x'", "s", session_row),
         ("sessions", "jti_digest", "x''", "s", session_row),
@@ -316,14 +365,33 @@ async fn an_impossible_value_is_named_by_table_column_and_row() {
         // A standing is three rows, and each is named as itself.
         ("users", "claims", "'[]'", "ada", session_row),
         ("clients", "scope", "'\"'", "web", session_row),
-        ("keys", "purpose", "'Token'", "kid-0", key_row),
-        ("keys", "state", "'living'", "kid-0", key_row),
+        ("keys", "algorithm", "'PS256'", "k", key_row),
+        ("keys", "algorithm", "'es256'", "k", key_row),
+        ("keys", "purpose", "'Token'", "k", key_row),
+        ("keys", "state", "'living'", "k", key_row),
+        ("key_ledger", "rows", "'k'", "1", key_row),
+        ("key_ledger", "rows", "'[\"k\"]'", "1", key_row),
+        ("key_ledger", "rows", "'{\"k\":1}'", "1", key_row),
+        ("key_ledger", "rows", "'{\"k\":\"0\"}'", "1", key_row),
+        ("key_ledger", "rows", "'{\"k\":\"000\"}'", "1", key_row),
+        ("key_ledger", "rows", "'{\"k\":\"0g\"}'", "1", key_row),
+        ("key_ledger", "rows", "'{\"k\":\"+1\"}'", "1", key_row),
+        ("key_ledger", "rows", "'{\"k\":\"FF\"}'", "1", key_row),
+        ("key_ledger", "rows", "'{\"k\":\"é\"}'", "1", key_row),
+        ("key_ledger", "compromised", "'k'", "1", key_row),
+        ("key_ledger", "compromised", "'{\"k\":\"k\"}'", "1", key_row),
+        ("key_ledger", "compromised", "'[null]'", "1", key_row),
+        ("servers", "kek_ids", "'00ff'", "srv", server_row),
+        ("servers", "confirmed_kids", "'[1]'", "srv", server_row),
         ("authority", "longest_access_lifetime", "-1", "1", authority_row),
+        ("authority", "longest_refresh_lifetime", "-1", "1", authority_row),
+        ("authority", "longest_jwks_lifetime", "-1", "1", authority_row),
     ];
     for (name, column, value, row, find) in table {
         let database = Database::new().await;
         database.begin("s").await;
-        database.write(|write| write.insert_key(&key(0, KeyState::Active))).await;
+        database.begin_keys(vec![key("k", RS256, KeyState::Active)]).await;
+        database.write(|write| write.put_server(&report("srv", NOW))).await;
         database.store.read(find).await.unwrap();
         database.tamper(&format!("UPDATE {name} SET {column} = {value}"));
         let Err(StoreError::Inconsistent { table, column: found, row: of }) = database.store.read(find).await
@@ -338,20 +406,14 @@ fn names<T>(page: Result<Vec<T>, StoreError>, name: impl Fn(T) -> String) -> Res
     Ok(page?.into_iter().map(name).collect())
 }
 
-/// A key with every second optional column set, by its number.
-fn key(number: u8, state: KeyState) -> KeyRecord {
+/// A key with every second optional column set, by its number. Two at a time are of the same age.
+fn full_key(number: u8, line: Line, state: KeyState) -> KeyRecord {
     let at =
         |place: u8| (number + place).is_multiple_of(2).then(|| NOW + Duration::from_millis(place.into()));
     KeyRecord {
-        kid: format!("kid-{number}"),
-        algorithm: "RS256".to_owned(),
-        purpose: if number.is_multiple_of(2) { Purpose::Token } else { Purpose::Feed },
-        state,
         public_jwk: format!(r#"{{"kid":"{number}"}}"#),
         sealed_private_key: at(0).map(|_| vec![0, number, 255]),
-        kek_id: KekId("00ff".to_owned()),
-        authority_id: AuthorityId("a-test".to_owned()),
-        created_at: NOW + Duration::from_millis(number.into()),
+        created_at: NOW + Duration::from_millis((number / 2).into()),
         published_at: at(1),
         active_at: at(2),
         demoted_at: at(3),
@@ -359,6 +421,30 @@ fn key(number: u8, state: KeyState) -> KeyRecord {
         destroyed_at: at(5),
         compromised_at: at(6),
         mac: vec![number; 32],
+        ..key(&format!("kid-{number:02}"), line, state)
+    }
+}
+
+/// The same key with another value wherever there can be one.
+fn renewed(key: &KeyRecord) -> KeyRecord {
+    let other = |at: Option<Instant>| if at.is_none() { Some(LATER) } else { None };
+    KeyRecord {
+        kid: key.kid.clone(),
+        algorithm: key.algorithm,
+        purpose: key.purpose,
+        state: KeyState::Retired,
+        public_jwk: format!("[{}]", key.public_jwk),
+        sealed_private_key: if key.sealed_private_key.is_none() { Some(vec![9]) } else { None },
+        kek_id: KekId("0000".to_owned()),
+        authority_id: AuthorityId("a-other".to_owned()),
+        created_at: key.created_at + Duration::from_secs(1),
+        published_at: other(key.published_at),
+        active_at: other(key.active_at),
+        demoted_at: other(key.demoted_at),
+        retired_at: other(key.retired_at),
+        destroyed_at: other(key.destroyed_at),
+        compromised_at: other(key.compromised_at),
+        mac: vec![],
     }
 }
 
