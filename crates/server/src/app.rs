@@ -29,6 +29,13 @@ pub struct App {
     pub(crate) server_id: String,
 }
 
+impl App {
+    /// Signs what was decided.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+}
+
 /// Set once, when the server was asked to stop.
 #[derive(Default)]
 pub(crate) struct Stopping(AtomicBool);

@@ -29,6 +29,7 @@ mod well_known;
 
 pub use app::App;
 pub use clock::Clock;
+pub use issuer::{Issuer, Pair};
 pub use keys::{KeyError, KeyKeeper, SignerLayer, follow_keys, run_due, schedule_keys};
 pub use password::Passwords;
 pub use router::application;
@@ -36,6 +37,7 @@ pub use serve::serve;
 pub use start::{Environment, StartError, keeper, open};
 pub use telemetry::{LogFormat, log_to_stderr};
 pub use tokens::{access_keys, refresh_keys};
+pub use unavailable::Unavailable;
 
 /// Runs a future to its end on the runtime that the server, the store and the hasher need.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -1,6 +1,7 @@
 //! The commands of this repository: `cargo xtask test` is the one that decides whether a change is good.
 
 mod arrows;
+mod bench;
 mod command;
 mod made_once;
 mod tally;
@@ -24,6 +25,10 @@ enum Xtask {
     /// target/tools the first time. A step that lacks something fails; it is never skipped unasked.
     Test(test::Options),
 
+    /// Measure how fast a release build is; no part of `test`
+    #[command(disable_help_flag = true)]
+    Bench(bench::Options),
+
     /// Look for known vulnerabilities in the dependencies
     ///
     /// Downloads the advisory database, so it can fail although nothing changed here, and is no part of `test`.
@@ -33,6 +38,7 @@ enum Xtask {
 fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Test(options) => test::run(&options),
+        Xtask::Bench(options) => bench::run(&options),
         Xtask::Audit => audit(),
     };
     match outcome {

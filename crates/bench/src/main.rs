@@ -1,0 +1,121 @@
+//! How fast Attesto is: ratios and differences within one run, because a machine is never the same twice.
+
+mod authority;
+mod cores;
+mod machine;
+mod rotation;
+mod signing;
+mod stats;
+mod table;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use attesto_keyring::RsaBits;
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+
+use crate::machine::Machine;
+
+/// A result, or one line that says why there is none.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Measure how fast Attesto is
+///
+/// Progress goes to standard error, results to standard output. A goal that is missed is shown, and is no failure.
+#[derive(Parser)]
+#[command(name = "attesto-bench", bin_name = "cargo xtask bench", max_term_width = 100)]
+struct Options {
+    /// What to measure [default: everything]
+    #[arg(value_enum)]
+    measurements: Vec<Measurement>,
+    /// Short runs: enough to see that it works, too short to judge by
+    #[arg(long)]
+    quick: bool,
+    /// Results in JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// How many clients refresh at the same time
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    connections: u16,
+    /// The size of the keys that are rotated: 2048, 3072 or 4096
+    #[arg(long, value_name = "BITS", default_value_t)]
+    rsa_key_bits: RsaBits,
+    /// The server to measure [default: the `attesto` beside this program]
+    #[arg(long, value_name = "FILE")]
+    attesto: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// Tokens through the whole issuer against the bare signature of the same key, on one core
+    Signing,
+    /// Refreshes while the keys of the server rotate
+    Rotation,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing: Option<signing::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<rotation::Report>,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            eprintln!("attesto-bench: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Outcome<()> {
+    let report = Report {
+        machine: Machine::look()?,
+        signing: options.wants(Measurement::Signing).then(|| signing::measure(options.quick)).transpose()?,
+        rotation: options.wants(Measurement::Rotation).then(|| rotation(options)).transpose()?,
+    };
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        report.print();
+    }
+    Ok(())
+}
+
+fn rotation(options: &Options) -> Outcome<rotation::Report> {
+    let program = match &options.attesto {
+        Some(program) => program.clone(),
+        None => std::env::current_exe()?.with_file_name("attesto"),
+    };
+    rotation::measure(&rotation::Plan::new(program, options.connections, options.rsa_key_bits, options.quick))
+}
+
+impl Options {
+    fn wants(&self, measurement: Measurement) -> bool {
+        self.measurements.is_empty() || self.measurements.contains(&measurement)
+    }
+}
+
+impl Report {
+    fn print(&self) {
+        println!("{}", self.machine);
+        if let Some(signing) = &self.signing {
+            println!("\n{signing}");
+        }
+        if let Some(rotation) = &self.rotation {
+            println!("\n{rotation}");
+        }
+    }
+}
+
+/// Says how far the work is.
+fn progress(line: &str) {
+    eprintln!("    {line}");
+}

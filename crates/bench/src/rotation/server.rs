@@ -1,0 +1,60 @@
+use std::env;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Outcome;
+
+/// A running `attesto serve`, killed when it is dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// Starts one on a free port, on the cores of the calling thread, and waits until it listens.
+    pub fn start(program: &Path, config: &Path) -> Outcome<Self> {
+        let mut command = Command::new(program);
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ATTESTO_")) {
+            command.env_remove(name);
+        }
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|cause| {
+            format!("{} cannot be started ({cause}); build it, or name it with --attesto", program.display())
+        })?;
+        let stdout = child.stdout.take().ok_or("standard output is a pipe")?;
+        // From here on, whatever goes wrong ends the server.
+        let mut server = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), child };
+        let mut lines = BufReader::new(stdout).lines();
+        let address = lines.find_map(|line| line.ok()?.strip_prefix("listening on http://")?.parse().ok());
+        server.address = address.ok_or("the server ended before it listened; see above")?;
+        Ok(server)
+    }
+
+    /// Ends it as a service manager does.
+    pub fn stop(mut self) -> Outcome<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("the server ended with {status}; see above").into()),
+                None => sleep(Duration::from_millis(20)),
+            }
+        }
+        Err("the server did not stop within 30 s".into())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

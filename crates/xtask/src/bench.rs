@@ -1,0 +1,33 @@
+//! Builds the server and its bench as they are released, and runs the bench.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use crate::command::{self, Failure};
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// For the bench: `signing`, `rotation`, --quick, --json, --help and more
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let workspace = Workspace::load()?;
+    command::run(
+        &mut command::cargo([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "attesto",
+            "--package",
+            "attesto-bench",
+        ]),
+        "the errors are listed above",
+    )?;
+    let mut bench = Command::new(workspace.target.join("release/attesto-bench"));
+    command::run(bench.args(&options.arguments), "the cause is above")?;
+    Ok(ExitCode::SUCCESS)
+}
