@@ -68,7 +68,12 @@ impl Place {
 
     /// The database, opened for a command beside the server.
     pub async fn store(&self) -> Result<Store, Failure> {
-        let store = Store::open(&self.settings()?.database)?;
+        Self::open(&self.settings()?).await
+    }
+
+    /// The same, for a command that needs the settings as well.
+    pub async fn open(settings: &Settings) -> Result<Store, Failure> {
+        let store = Store::open(&settings.database)?;
         store.require_current().await?;
         Ok(store)
     }

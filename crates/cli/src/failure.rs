@@ -1,8 +1,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use attesto_server::StartError;
+use attesto_keyring::KeyringError;
 use attesto_server::config::ConfigError;
+use attesto_server::{KeyError, StartError};
 use attesto_store::{OpenError, StoreError};
 
 /// Why a command did not do what it was asked for: one line, and an exit code.
@@ -15,10 +16,18 @@ pub struct Failure {
 /// `EX_CONFIG` of sysexits: the remedy is in the configuration.
 const CONFIGURATION: u8 = 78;
 
+/// `EX_TEMPFAIL` of sysexits: the same will do later.
+const TEMPORARY: u8 = 75;
+
 impl Failure {
     /// A failure of the command itself.
     pub fn new(line: impl Into<String>) -> Self {
         Self { line: line.into(), code: 1 }
+    }
+
+    /// A failure that time heals.
+    pub fn temporary(line: impl Into<String>) -> Self {
+        Self { line: line.into(), code: TEMPORARY }
     }
 
     /// The process's exit code.
@@ -43,6 +52,18 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let code = if error.is_configuration() { CONFIGURATION } else { 1 };
         Self { line: error.to_string(), code }
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            // Nothing is wrong with the keys that are there.
+            KeyError::Keyring(error @ (KeyringError::AlreadyHere { .. } | KeyringError::NotGenerated)) => {
+                Self::new(format!("{error}; nothing was changed"))
+            }
+            other => StartError::from(other).into(),
+        }
     }
 }
 

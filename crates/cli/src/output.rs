@@ -1,4 +1,5 @@
-use std::io::{ErrorKind, Write as _, stdout};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
+use std::time::Duration;
 
 use attesto_core::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -56,6 +57,36 @@ pub fn rfc3339(instant: Instant) -> String {
 /// For a cell: the instant, or nothing.
 pub fn cell(instant: Option<&String>) -> String {
     instant.cloned().unwrap_or_default()
+}
+
+/// For a sentence: the instant, and how far away it is.
+pub fn until(instant: Instant, now: Instant) -> String {
+    format!("{} (in {})", rfc3339(instant), in_words(instant.since(now)))
+}
+
+/// A duration to the second, or less exactly if it is long: `20m 59s`, `3d 4h`. Rounded up: whoever waits for it does
+/// not come too early.
+pub fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    let units =
+        [("d", seconds / 86_400), ("h", seconds / 3_600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
+    let first = units.iter().position(|(_, count)| *count > 0).unwrap_or(units.len() - 1);
+    let words = units[first..].iter().take(2).filter(|(_, count)| *count > 0);
+    let words: Vec<_> = words.map(|(unit, count)| format!("{count}{unit}")).collect();
+    if words.is_empty() { "0s".to_owned() } else { words.join(" ") }
+}
+
+/// For a cell: a text that may be anybody's, without what a terminal would obey.
+pub fn presentable(text: &str) -> String {
+    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.to_owned() }
+}
+
+/// How wide a picture may be.
+pub fn terminal_width() -> usize {
+    const ELSEWHERE: usize = 100;
+    let is_terminal = stdout().is_terminal();
+    let size = terminal_size::terminal_size_of(stdout()).filter(|_| is_terminal);
+    size.map_or(ELSEWHERE, |(width, _)| usize::from(width.0))
 }
 
 fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {

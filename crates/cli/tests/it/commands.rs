@@ -262,29 +262,6 @@ fn sessions_are_listed_and_ended() {
 }
 
 #[test]
-fn keys_are_listed_as_they_are_published() {
-    let authority = Authority::dev();
-    let server = authority.start();
-    let keys = authority.json(&["keys", "list"]);
-    let keys = keys.as_array().unwrap();
-    let expected = "active_at algorithm created_at demoted_at kek_id kid published_at purpose state";
-    let mut states = Vec::new();
-    for key in keys {
-        assert_eq!(members(key), expected.split(' ').collect::<Vec<_>>());
-        assert_eq!((&key["algorithm"], &key["purpose"]), (&json!("RS256"), &json!("token")));
-        states.push(key["state"].as_str().unwrap());
-    }
-    states.sort_unstable();
-    assert_eq!(states, ["active", "staged"]);
-    let kids = |keys: &[Value]| {
-        keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
-    };
-    let published = server.get("/.well-known/jwks.json").json();
-    assert_eq!(kids(keys), kids(published["keys"].as_array().unwrap()));
-    assert!(authority.run(&["keys", "list"]).done().contains("staged"));
-}
-
-#[test]
 fn every_act_says_who_did_it() {
     let authority = Authority::dev().with("SUDO_USER", "grace");
     let server = authority.start();

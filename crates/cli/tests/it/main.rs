@@ -7,6 +7,7 @@ mod crash;
 mod explain;
 mod http;
 mod init;
+mod keys;
 mod parallel;
 mod process;
 mod secrets;

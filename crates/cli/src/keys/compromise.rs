@@ -1,0 +1,74 @@
+use attesto_core::{Instant, KeyFacts, KeyPolicy, KeyRecord};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::choice::find;
+use super::operation::Operation;
+use super::promotion::{signing, unknown_until};
+use super::reason::Why;
+use crate::context::{Place, now};
+use crate::failure::Failure;
+use crate::output::{Output, rfc3339, until};
+
+/// Declare a key leaked: another one signs, nothing trusts this one
+///
+/// At once and together: it leaves the JWK Set, a staged key signs if it did, and services that follow the revocation
+/// feed learn of it. No session ends: a refresh token that it signed still counts if it is the very one that was given
+/// out.
+#[derive(Args)]
+pub struct Compromise {
+    /// The key that leaked
+    #[arg(allow_hyphen_values = true)]
+    kid: String,
+    #[command(flatten)]
+    why: Why,
+}
+
+impl Compromise {
+    /// Runs the command.
+    pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
+        let operation = Operation::begin(place, output).await?;
+        let (keyring, facts) = operation.read().await?;
+        let leaked = find(keyring.table(), &self.kid)?;
+        let change = operation.change(&self.why, |table, _, now| table.compromise(&leaked.kid, now)).await?;
+        let (accepted, mut more) = accepted_until(leaked, &facts, operation.keeper.policy(), now());
+        let mut remark = accepted;
+        if let Some(promoted) = signing(&change.rows) {
+            let (unknown, and) = unknown_until(&operation, &facts, promoted);
+            remark += &unknown;
+            more["unknown_until"] = and["unknown_until"].clone();
+        }
+        operation.answer(&leaked.kid, &change, &remark, more).await
+    }
+}
+
+/// What the leak still means for services that check by themselves: for people, and for programs.
+fn accepted_until(leaked: &KeyRecord, facts: &KeyFacts, policy: &KeyPolicy, now: Instant) -> (String, Value) {
+    let latest_exp = facts.of(&leaked.kid).latest_exp.filter(|exp| now < *exp);
+    let accepted_until = leaked.state.is_published().then(|| forgotten_at(facts, policy, now));
+    let accepted = match accepted_until {
+        Some(at) => format!(
+            " No session ended. Verifiers that hold the old JWK Set accept its tokens until they ask again, by {}, \
+             forged ones as well;",
+            until(at, now)
+        ),
+        None => " No session ended. No verifier holds it any more;".to_owned(),
+    };
+    let expired = match latest_exp {
+        Some(exp) => {
+            format!(" access tokens that the authority signed with it expire by {}.", until(exp, now))
+        }
+        None => " all access tokens that the authority signed with it have expired.".to_owned(),
+    };
+    let more = json!({
+        "accepted_until": accepted_until.map(rfc3339),
+        "latest_exp": facts.of(&leaked.kid).latest_exp.map(rfc3339),
+    });
+    (accepted + &expired, more)
+}
+
+/// When the last verifier has asked for a set without the key.
+fn forgotten_at(facts: &KeyFacts, policy: &KeyPolicy, now: Instant) -> Instant {
+    let kept = policy.verifier_refresh_interval.max(policy.verifier_cache_interval);
+    now + policy.confirmation_interval + facts.longest_jwks_lifetime + kept + policy.skew_interval
+}
