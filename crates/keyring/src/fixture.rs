@@ -1,21 +1,34 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use attesto_core::{AuthorityId, Instant, KeyRecord, KeyState, Purpose};
+use attesto_core::{
+    AuthorityId, Instant, KeyChange, KeyRecord, KeyState, KeyTable, Line, Purpose, SigningAlgorithm,
+};
 
+use crate::change::{Place, first_keys};
 use crate::kek::{KeyEncryptionKey, KeyEncryptionKeys};
-use crate::{generate, mac};
+use crate::mac;
+use crate::private::PrivateKey;
+use crate::rsa_bits::RsaBits;
 
 pub(crate) const NOW: Instant = Instant::from_seconds(1_800_000_000);
 
+pub(crate) const RS256: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Rs256 };
+
+pub(crate) const ES256: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Es256 };
+
+pub(crate) const FEED: Line = Line { purpose: Purpose::Feed, algorithm: SigningAlgorithm::Es256 };
+
 /// The first seals, and there is an older one.
-pub(crate) static KEKS: LazyLock<KeyEncryptionKeys> =
-    LazyLock::new(|| KeyEncryptionKeys::new(KeyEncryptionKey::generate(), vec![older_kek()]));
+pub(crate) static KEKS: LazyLock<Arc<KeyEncryptionKeys>> =
+    LazyLock::new(|| Arc::new(KeyEncryptionKeys::new(newer_kek(), vec![older_kek()])));
 
-pub(crate) static ACTIVE: LazyLock<KeyRecord> =
-    LazyLock::new(|| generate(&KEKS, &authority(), Purpose::Token, KeyState::Active, NOW).unwrap());
+/// A pair for each of the lines of tokens, RS256 first.
+pub(crate) static FIRST: LazyLock<KeyChange> =
+    LazyLock::new(|| first_keys(&KEKS, &authority(), &[RS256, ES256], RsaBits::B2048, NOW).unwrap());
 
-pub(crate) static STAGED: LazyLock<KeyRecord> =
-    LazyLock::new(|| generate(&KEKS, &authority(), Purpose::Token, KeyState::Staged, NOW).unwrap());
+pub(crate) static ACTIVE: LazyLock<KeyRecord> = LazyLock::new(|| FIRST.rows[0].clone());
+
+pub(crate) static STAGED: LazyLock<KeyRecord> = LazyLock::new(|| FIRST.rows[1].clone());
 
 pub(crate) fn authority() -> AuthorityId {
     AuthorityId("an-authority".to_owned())
@@ -26,9 +39,34 @@ pub(crate) fn older_kek() -> KeyEncryptionKey {
     KeyEncryptionKey::parse(b"attesto-kek-v1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n").unwrap()
 }
 
-/// What somebody makes of a row who has the database only.
-pub(crate) fn altered(record: &KeyRecord, change: impl FnOnce(&mut KeyRecord)) -> KeyRecord {
-    let mut altered = record.clone();
+/// The bytes 32 to 63.
+pub(crate) fn newer_kek() -> KeyEncryptionKey {
+    KeyEncryptionKey::parse(b"attesto-kek-v1:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8\n").unwrap()
+}
+
+/// A new key.
+pub(crate) fn made(line: Line, state: KeyState) -> KeyRecord {
+    let key = PrivateKey::generate(line.algorithm, RsaBits::B2048).unwrap();
+    Place { authority: &authority(), kek: KEKS.sealing() }.row(&key, line, state, NOW).unwrap()
+}
+
+/// The rows with a genuine ledger.
+pub(crate) fn bound(rows: &[KeyRecord]) -> KeyTable {
+    let change = Place { authority: &authority(), kek: KEKS.sealing() }.begin(rows.to_vec());
+    applied(&KeyTable { keys: Vec::new(), ledger: None }, &change)
+}
+
+/// What the database holds once a change is written.
+pub(crate) fn applied(table: &KeyTable, change: &KeyChange) -> KeyTable {
+    assert_eq!(change.from, table.ledger.as_ref().map(|ledger| ledger.version), "another change was first");
+    let is_replaced = |key: &KeyRecord| change.rows.iter().any(|row| row.kid == key.kid);
+    let kept = table.keys.iter().filter(|key| !is_replaced(key));
+    KeyTable { keys: kept.chain(&change.rows).cloned().collect(), ledger: Some(change.ledger.clone()) }
+}
+
+/// What somebody makes of a row, a ledger or a table who has the database only.
+pub(crate) fn altered<T: Clone>(original: &T, change: impl FnOnce(&mut T)) -> T {
+    let mut altered = original.clone();
     change(&mut altered);
     altered
 }
@@ -45,7 +83,7 @@ pub(crate) fn rewritten(record: &KeyRecord, change: impl FnOnce(&mut KeyRecord))
 pub(crate) fn row_of_format_1() -> KeyRecord {
     KeyRecord {
         kid: "a-kid".to_owned(),
-        algorithm: "RS256".to_owned(),
+        algorithm: SigningAlgorithm::Rs256,
         purpose: Purpose::Token,
         state: KeyState::Active,
         public_jwk: "{}".to_owned(),

@@ -221,18 +221,25 @@ fn private_of(
 
 #[cfg(test)]
 mod tests {
-    use attesto_core::KekId;
+    use attesto_core::{Instant, KekId, SigningAlgorithm};
+    use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::fixture::{ACTIVE, KEKS, NOW, STAGED, altered, authority, older_kek, rewritten};
-    use crate::generate;
+    use crate::change::Place;
+    use crate::error::SignError;
+    use crate::fixture::{
+        ACTIVE, ES256, FEED, FIRST, KEKS, NOW, RS256, STAGED, altered, applied, authority, bound, made,
+        newer_kek, older_kek, rewritten,
+    };
+    use crate::signer::Signing;
 
-    fn open(records: &[KeyRecord]) -> Result<Keyring, KeyringError> {
-        Keyring::open(records, &KEKS, &authority())
+    fn open(table: &KeyTable) -> Result<Keyring, KeyringError> {
+        Keyring::open(table.clone(), &KEKS, &authority())
     }
 
-    fn refusal(records: &[KeyRecord]) -> KeyringError {
-        let error = open(records).err().expect("the keys are refused");
+    /// What an operator reads: always one line.
+    fn refusal(table: &KeyTable) -> KeyringError {
+        let error = open(table).err().expect("the keys are refused");
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
         error
     }
@@ -241,37 +248,86 @@ mod tests {
         rewritten(&STAGED, |row| row.state = state)
     }
 
+    /// The two rows changed places: one signs, and one did.
+    fn after_rotation() -> [KeyRecord; 2] {
+        let demoted = rewritten(&ACTIVE, |row| {
+            row.state = KeyState::Retiring;
+            row.demoted_at = Some(NOW);
+        });
+        [demoted, in_state(KeyState::Active)]
+    }
+
     fn kids(set: &JwkSet) -> Vec<&str> {
         set.keys.iter().map(|key| key.kid.as_str()).collect()
     }
 
+    fn kid_of(signer: Option<&Arc<dyn Signer>>) -> Option<&str> {
+        signer.map(|signer| signer.public_jwk().kid.as_str())
+    }
+
     #[test]
-    fn each_state_says_who_signs_and_who_is_believed() {
-        for (state, signs, is_published, is_accepted) in [
-            (KeyState::Staged, false, true, false),
-            (KeyState::Retiring, true, true, true),
-            (KeyState::Retired, false, false, true),
-            (KeyState::Destroyed, false, false, false),
-            (KeyState::Compromised, false, false, false),
+    fn each_state_says_who_signs_and_who_is_published() {
+        for (state, signs, is_published) in [
+            (KeyState::Staged, false, true),
+            (KeyState::Retiring, true, true),
+            (KeyState::Retired, false, false),
+            (KeyState::Destroyed, false, false),
+            (KeyState::Compromised, false, false),
         ] {
-            let keyring = open(&[ACTIVE.clone(), in_state(state)]).unwrap();
-            assert_eq!(keyring.active().kid(), ACTIVE.kid);
-            assert!(keyring.signer(&ACTIVE.kid).is_some_and(|signer| Arc::ptr_eq(signer, keyring.active())));
-            assert_eq!(keyring.signer(&STAGED.kid).map(|signer| signer.kid()), signs.then_some(&*STAGED.kid));
-            for (set, contains) in [(keyring.published(), is_published), (keyring.verifying(), is_accepted)] {
-                assert!(kids(&set).contains(&ACTIVE.kid.as_str()));
-                assert_eq!(kids(&set).contains(&STAGED.kid.as_str()), contains, "{state:?}");
-                assert_eq!(set.keys.len(), 1 + usize::from(contains));
-            }
-            assert!(keyring.signer("another").is_none());
+            let keyring = open(&bound(&[ACTIVE.clone(), in_state(state)])).unwrap();
+            assert_eq!(kid_of(keyring.active(RS256)), Some(&*ACTIVE.kid));
+            assert_eq!(kid_of(keyring.signer(&ACTIVE.kid)), Some(&*ACTIVE.kid));
+            assert_eq!(kid_of(keyring.signer(&STAGED.kid)), signs.then_some(&*STAGED.kid), "{state:?}");
+            let published = keyring.published(Purpose::Token);
+            assert!(kids(&published).contains(&ACTIVE.kid.as_str()));
+            assert_eq!(kids(&published).contains(&STAGED.kid.as_str()), is_published, "{state:?}");
+            assert_eq!(published.keys.len(), 1 + usize::from(is_published));
+            assert_eq!(keyring.public_jwk(&STAGED.kid).unwrap().kid, STAGED.kid, "{state:?}");
+            assert!(keyring.signer("another").is_none() && keyring.public_jwk("another").is_none());
         }
     }
 
     #[test]
+    fn a_line_has_its_own_signer() {
+        let feed = made(FEED, KeyState::Active);
+        let keyring = open(&bound(&[FIRST.rows.clone(), vec![feed.clone()]].concat())).unwrap();
+        for (line, row) in [(RS256, &FIRST.rows[0]), (ES256, &FIRST.rows[2]), (FEED, &feed)] {
+            assert_eq!(kid_of(keyring.active(line)), Some(&*row.kid), "{line}");
+            assert_eq!(keyring.active(line).unwrap().algorithm().as_str(), line.algorithm.as_str());
+        }
+        let feed_with_rsa = Line { algorithm: SigningAlgorithm::Rs256, ..FEED };
+        assert!(keyring.active(feed_with_rsa).is_none());
+    }
+
+    #[test]
+    fn purposes_are_never_mixed() {
+        let feed = made(FEED, KeyState::Active);
+        let keyring = open(&bound(&[ACTIVE.clone(), feed.clone()])).unwrap();
+        assert_eq!(kids(&keyring.published(Purpose::Token)), [&ACTIVE.kid]);
+        assert_eq!(kids(&keyring.published(Purpose::Feed)), [&feed.kid]);
+        let without_feed = open(&bound(std::slice::from_ref(&ACTIVE))).unwrap();
+        assert!(without_feed.published(Purpose::Feed).keys.is_empty());
+    }
+
+    #[test]
+    fn a_set_has_the_rows_that_are_asked_for_the_oldest_first() {
+        let newer = rewritten(&STAGED, |row| {
+            row.state = KeyState::Retired;
+            row.created_at = Instant::from_millis(NOW.as_millis() + 1);
+        });
+        let keyring = open(&bound(&[newer.clone(), ACTIVE.clone()])).unwrap();
+        assert_eq!(kids(&keyring.jwk_set(|_| true)), [&ACTIVE.kid, &newer.kid]);
+        assert_eq!(kids(&keyring.jwk_set(|row| row.state == KeyState::Retired)), [&newer.kid]);
+        assert!(keyring.jwk_set(|_| false).keys.is_empty());
+    }
+
+    #[test]
     fn what_is_published_is_public_and_in_the_same_order_whatever_the_rows_order() {
-        let made = |millis| rewritten(&STAGED, |row| row.created_at = Instant::from_millis(millis));
-        let publish = |rows: &[KeyRecord]| serde_json::to_string(&open(rows).unwrap().published()).unwrap();
-        let (older, newer) = (made(NOW.as_millis() - 1), made(NOW.as_millis() + 1));
+        let made_at = |millis| rewritten(&STAGED, |row| row.created_at = Instant::from_millis(millis));
+        let publish = |rows: &[KeyRecord]| {
+            serde_json::to_string(&open(&bound(rows)).unwrap().published(Purpose::Token)).unwrap()
+        };
+        let (older, newer) = (made_at(NOW.as_millis() - 1), made_at(NOW.as_millis() + 1));
         for (staged, first, second) in [(&older, &*STAGED, &*ACTIVE), (&newer, &*ACTIVE, &*STAGED)] {
             let expected = format!(r#"{{"keys":[{},{}]}}"#, first.public_jwk, second.public_jwk);
             assert_eq!(publish(&[ACTIVE.clone(), staged.clone()]), expected);
@@ -282,21 +338,29 @@ mod tests {
             publish(&[STAGED.clone(), ACTIVE.clone()]),
             "of the same instant"
         );
-        let json = publish(&[ACTIVE.clone(), older]);
+        let json = publish(&FIRST.rows);
         let set: serde_json::Value = serde_json::from_str(&json).unwrap();
         for key in set["keys"].as_array().unwrap() {
             let mut members: Vec<_> = key.as_object().unwrap().keys().collect();
             members.sort();
-            assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
+            match key["kty"].as_str() {
+                Some("RSA") => assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]),
+                _ => assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]),
+            }
         }
     }
 
     #[test]
-    fn there_is_exactly_one_active_key() {
-        assert_eq!(refusal(&[]), KeyringError::NoKeys);
-        assert_eq!(refusal(std::slice::from_ref(&STAGED)), KeyringError::NoActiveKey);
-        let twins = refusal(&[ACTIVE.clone(), in_state(KeyState::Active)]);
-        assert!(matches!(twins, KeyringError::TwoActiveKeys { first, second } if first != second));
+    fn a_line_has_one_active_key_and_tokens_have_some_line() {
+        assert_eq!(refusal(&bound(&[])), KeyringError::NoKeys);
+        assert_eq!(refusal(&bound(std::slice::from_ref(&STAGED))), KeyringError::NoActiveKey);
+        let feed = made(FEED, KeyState::Active);
+        assert_eq!(refusal(&bound(&[feed, STAGED.clone()])), KeyringError::NoActiveKey);
+        let twins =
+            refusal(&bound(&[ACTIVE.clone(), made(ES256, KeyState::Active), in_state(KeyState::Active)]));
+        let KeyringError::TwoActiveKeys { first, second } = twins else { panic!("{twins}") };
+        assert!([&first, &second].contains(&&ACTIVE.kid) && [&first, &second].contains(&&STAGED.kid));
+        assert_ne!(first, second);
     }
 
     #[test]
@@ -304,7 +368,7 @@ mod tests {
         type Change = fn(&mut KeyRecord);
         let changes: [(&str, Change); 24] = [
             ("kid", |row| row.kid = STAGED.kid.clone()),
-            ("algorithm", |row| row.algorithm = "ES256".to_owned()),
+            ("algorithm", |row| row.algorithm = SigningAlgorithm::Es256),
             ("purpose", |row| row.purpose = Purpose::Feed),
             ("state", |row| row.state = KeyState::Active),
             ("state, backwards", |row| row.state = KeyState::Staged),
@@ -328,78 +392,191 @@ mod tests {
             ("no mac", |row| row.mac.clear()),
             ("another row's mac", |row| row.mac = STAGED.mac.clone()),
         ];
-        let row = rewritten(&ACTIVE, |row| {
-            row.state = KeyState::Retiring;
-            row.demoted_at = Some(NOW);
-        });
-        let active = rewritten(&STAGED, |row| row.state = KeyState::Active);
-        assert!(open(&[active.clone(), row.clone()]).is_ok());
+        let table = bound(&after_rotation());
+        assert!(open(&table).is_ok());
         for (field, change) in changes {
-            let altered = altered(&row, change);
-            let kid = altered.kid.clone();
-            assert_eq!(refusal(&[active.clone(), altered]), KeyringError::RowAltered { kid }, "{field}");
+            let table = altered(&table, |table| change(&mut table.keys[0]));
+            let kid = table.keys[0].kid.clone();
+            assert_eq!(refusal(&table), KeyringError::RowAltered { kid }, "{field}");
         }
+    }
+
+    #[test]
+    fn every_field_of_the_ledger_is_under_its_mac() {
+        type Change = fn(&mut KeyLedger);
+        let changes: [(&str, Change); 15] = [
+            ("version", |ledger| ledger.version += 1),
+            ("version, backwards", |ledger| ledger.version -= 1),
+            ("rows, one put back", |ledger| drop(ledger.rows.insert(ACTIVE.kid.clone(), ACTIVE.mac.clone()))),
+            ("rows, one more", |ledger| drop(ledger.rows.insert("another".to_owned(), Vec::new()))),
+            ("rows, one less", |ledger| drop(ledger.rows.remove(&STAGED.kid))),
+            ("rows, another name", |ledger| {
+                let mac = ledger.rows.remove(&STAGED.kid).unwrap();
+                ledger.rows.insert("another".to_owned(), mac);
+            }),
+            ("no rows", |ledger| ledger.rows.clear()),
+            ("compromised, one more", |ledger| ledger.compromised.push(STAGED.kid.clone())),
+            ("compromised, one less", |ledger| drop(ledger.compromised.pop())),
+            ("compromised, none", |ledger| ledger.compromised.clear()),
+            ("compromised, two as one", |ledger| ledger.compromised = vec![ledger.compromised.concat()]),
+            ("kek_id", |ledger| ledger.kek_id = older_kek().id()),
+            ("mac", |ledger| ledger.mac[0] ^= 1),
+            ("mac, cut", |ledger| ledger.mac.truncate(16)),
+            ("no mac", |ledger| ledger.mac.clear()),
+        ];
+        let ledger = altered(bound(&after_rotation()).ledger.as_ref().unwrap(), |ledger| {
+            ledger.version = 7;
+            ledger.compromised = vec!["a".to_owned(), "b".to_owned()];
+            ledger.mac = mac::ledger_mac(ledger, &authority(), KEKS.sealing());
+        });
+        let with = |ledger| KeyTable { keys: after_rotation().to_vec(), ledger: Some(ledger) };
+        assert!(open(&with(ledger.clone())).is_ok());
+        for (field, change) in changes {
+            assert_eq!(refusal(&with(altered(&ledger, change))), KeyringError::LedgerAltered, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_table_is_nothing_without_its_own_ledger() {
+        let table = bound(&FIRST.rows);
+        let with = |ledger| KeyTable { ledger, ..table.clone() };
+        assert_eq!(refusal(&with(None)), KeyringError::LedgerMissing);
+        let another = AuthorityId("another".to_owned());
+        let elsewhere = Place { authority: &another, kek: KEKS.sealing() }.begin(FIRST.rows.clone());
+        assert_eq!(refusal(&with(Some(elsewhere.ledger))), KeyringError::LedgerAltered);
+    }
+
+    /// Each of them was genuine once.
+    #[test]
+    fn an_old_row_cannot_be_put_back() {
+        let rows = |state| [ACTIVE.clone(), in_state(state)];
+        let states = [
+            KeyState::Staged,
+            KeyState::Retiring,
+            KeyState::Retired,
+            KeyState::Destroyed,
+            KeyState::Compromised,
+        ];
+        for present in states {
+            for past in states.into_iter().filter(|past| *past != present) {
+                let table = KeyTable { keys: rows(past).to_vec(), ..bound(&rows(present)) };
+                let put_back = KeyringError::RowPutBack { kid: STAGED.kid.clone() };
+                assert_eq!(refusal(&table), put_back, "{past:?} for {present:?}");
+            }
+        }
+        let signs_again = KeyTable { keys: FIRST.rows[..2].to_vec(), ..bound(&after_rotation()) };
+        assert!(matches!(refusal(&signs_again), KeyringError::RowPutBack { .. }));
+    }
+
+    #[test]
+    fn an_old_ledger_cannot_be_put_back_alone() {
+        let before = bound(&FIRST.rows[..2]);
+        let table = KeyTable { ledger: before.ledger, ..bound(&after_rotation()) };
+        assert!(matches!(refusal(&table), KeyringError::RowPutBack { .. }));
+    }
+
+    #[test]
+    fn a_genuine_row_cannot_be_added_or_taken_away() {
+        let alone = bound(std::slice::from_ref(&ACTIVE));
+        let both = bound(&FIRST.rows[..2]);
+        let kid = || STAGED.kid.clone();
+        let added = KeyTable { keys: both.keys.clone(), ..alone.clone() };
+        assert_eq!(refusal(&added), KeyringError::RowAdded { kid: kid() });
+        let taken_away = KeyTable { keys: alone.keys, ..both };
+        assert_eq!(refusal(&taken_away), KeyringError::RowTakenAway { kid: kid() });
+    }
+
+    #[test]
+    fn a_leaked_key_is_known_by_the_ledger() {
+        let keyring = open(&bound(&FIRST.rows)).unwrap();
+        assert!(!keyring.is_compromised(&STAGED.kid));
+        let moves = keyring.table().compromise(&STAGED.kid, NOW).unwrap();
+        let change = keyring.change(moves, &[], NOW).unwrap();
+        let keyring = open(&applied(keyring.table(), &change)).unwrap();
+        assert!(keyring.is_compromised(&STAGED.kid));
+        assert!(!keyring.is_compromised(&ACTIVE.kid) && !keyring.is_compromised("another"));
     }
 
     #[test]
     fn a_sealed_half_opens_in_its_own_row_only() {
         let swap = |row: &KeyRecord, other: &KeyRecord| {
-            altered(row, |row| row.sealed_private_key = other.sealed_private_key.clone())
+            altered(row, |row| row.sealed_private_key.clone_from(&other.sealed_private_key))
         };
         let broken = |row: &KeyRecord| KeyringError::SealBroken { kid: row.kid.clone() };
-        assert_eq!(refusal(&[swap(&ACTIVE, &STAGED), STAGED.clone()]), broken(&ACTIVE));
+        assert_eq!(refusal(&bound(&[swap(&ACTIVE, &STAGED), STAGED.clone()])), broken(&ACTIVE));
         for state in [KeyState::Staged, KeyState::Retired, KeyState::Compromised] {
             // Even if that key would not sign.
-            assert_eq!(refusal(&[ACTIVE.clone(), swap(&in_state(state), &ACTIVE)]), broken(&STAGED));
+            let table = bound(&[ACTIVE.clone(), swap(&in_state(state), &ACTIVE)]);
+            assert_eq!(refusal(&table), broken(&STAGED));
         }
     }
 
     #[test]
     fn a_key_that_signs_now_or_soon_has_a_private_half() {
-        for state in [KeyState::Staged, KeyState::Retiring] {
-            let row = altered(&in_state(state), |row| row.sealed_private_key = None);
-            let missing = KeyringError::PrivateHalfMissing { kid: row.kid.clone() };
-            assert_eq!(refusal(&[ACTIVE.clone(), row]), missing);
+        let without = |row: &KeyRecord| altered(row, |row| row.sealed_private_key = None);
+        for rows in [[without(&ACTIVE), STAGED.clone()], [without(&STAGED), ACTIVE.clone()]] {
+            let missing = KeyringError::PrivateHalfMissing { kid: rows[0].kid.clone() };
+            assert_eq!(refusal(&bound(&rows)), missing);
         }
-        let erased = altered(&in_state(KeyState::Destroyed), |row| row.sealed_private_key = None);
-        assert!(open(&[ACTIVE.clone(), erased]).is_ok());
+        // One that only verifies was imported without.
+        for state in [KeyState::Retiring, KeyState::Retired, KeyState::Destroyed, KeyState::Compromised] {
+            let keyring = open(&bound(&[ACTIVE.clone(), without(&in_state(state))])).unwrap();
+            assert!(keyring.signer(&STAGED.kid).is_none(), "{state:?}");
+            assert!(keyring.public_jwk(&STAGED.kid).is_some(), "{state:?}");
+        }
     }
 
     #[test]
     fn rows_need_their_own_kek_and_any_of_the_list_will_do() {
-        let keks = KeyEncryptionKeys::new(older_kek(), Vec::new());
-        let row = generate(&keks, &authority(), Purpose::Token, KeyState::Active, NOW).unwrap();
-        assert!(open(std::slice::from_ref(&row)).is_ok(), "the second of the list");
+        let older = Arc::new(KeyEncryptionKeys::new(older_kek(), Vec::new()));
+        let change = crate::first_keys(&older, &authority(), &[ES256], crate::RsaBits::B2048, NOW).unwrap();
+        let table = KeyTable { keys: change.rows, ledger: Some(change.ledger) };
+        assert!(open(&table).is_ok(), "the second of the list");
 
-        let strangers = KeyEncryptionKeys::new(KeyEncryptionKey::generate(), Vec::new());
-        let error = Keyring::open(std::slice::from_ref(&row), &strangers, &authority()).err().unwrap();
-        assert_eq!(error, KeyringError::KekMissing { kid: row.kid.clone(), kek_id: older_kek().id() });
-        assert!(error.to_string().contains(&row.kid) && error.to_string().contains(&older_kek().id().0));
+        let strangers = Arc::new(KeyEncryptionKeys::new(KeyEncryptionKey::generate(), Vec::new()));
+        let error = Keyring::open(table.clone(), &strangers, &authority()).err().unwrap();
+        let first = table.keys.iter().min_by_key(|row| age(row)).unwrap();
+        assert_eq!(error, KeyringError::KekMissing { kid: first.kid.clone(), kek_id: older_kek().id() });
+        assert!(error.to_string().contains(&first.kid) && error.to_string().contains(&older_kek().id().0));
     }
 
     #[test]
-    fn keys_of_another_database_or_purpose_are_refused() {
-        let kid = || ACTIVE.kid.clone();
-        let elsewhere =
-            Keyring::open(std::slice::from_ref(&ACTIVE), &KEKS, &AuthorityId("another".to_owned()));
-        assert_eq!(elsewhere.err(), Some(KeyringError::OtherAuthority { kid: kid() }));
-        let feed = rewritten(&ACTIVE, |row| row.purpose = Purpose::Feed);
-        assert_eq!(refusal(&[feed]), KeyringError::OtherPurpose { kid: kid() });
+    fn the_ledger_needs_its_own_kek() {
+        let kek = older_kek();
+        let change = Place { authority: &authority(), kek: &kek }.begin(FIRST.rows.clone());
+        let table = KeyTable { keys: change.rows, ledger: Some(change.ledger) };
+        assert!(open(&table).is_ok(), "the second of the list");
+        let newer = Arc::new(KeyEncryptionKeys::new(newer_kek(), Vec::new()));
+        let error = Keyring::open(table, &newer, &authority()).err().unwrap();
+        assert_eq!(error, KeyringError::KekOfLedgerMissing { kek_id: kek.id() });
+        assert!(error.to_string().contains(&kek.id().0));
+    }
+
+    #[test]
+    fn keys_of_another_database_are_refused() {
+        let table = bound(std::slice::from_ref(&ACTIVE));
+        let elsewhere = Keyring::open(table, &KEKS, &AuthorityId("another".to_owned()));
+        assert_eq!(elsewhere.err(), Some(KeyringError::OtherAuthority { kid: ACTIVE.kid.clone() }));
     }
 
     #[test]
     fn the_parts_of_a_row_belong_to_one_key() {
         let kek = KEKS.sealing();
-        let strangers_half = seal::open(STAGED.sealed_private_key.as_ref().unwrap(), &STAGED, kek).unwrap();
+        let half_of =
+            |row: &KeyRecord| seal::open(row.sealed_private_key.as_ref().unwrap(), row, kek).unwrap();
         let resealed =
             |half: &[u8]| rewritten(&ACTIVE, |row| row.sealed_private_key = Some(seal::seal(half, row, kek)));
         let with_jwk = |json: String| rewritten(&ACTIVE, |row| row.public_jwk = json);
+        let ec = &FIRST.rows[2];
         let rows = [
-            resealed(&strangers_half),
+            resealed(&half_of(&STAGED)),
+            resealed(&half_of(ec)),
             resealed(b"no key"),
-            rewritten(&ACTIVE, |row| row.algorithm = "ES256".to_owned()),
+            rewritten(&ACTIVE, |row| row.algorithm = SigningAlgorithm::Es256),
+            rewritten(ec, |row| row.algorithm = SigningAlgorithm::Rs256),
             rewritten(&ACTIVE, |row| row.kid = STAGED.kid.clone()),
             with_jwk(STAGED.public_jwk.clone()),
+            with_jwk(ec.public_jwk.clone()),
             with_jwk(ACTIVE.public_jwk.replace(&ACTIVE.kid, &STAGED.kid)),
             with_jwk(format!("{},{}", ACTIVE.public_jwk, STAGED.public_jwk)),
             with_jwk(format!("{},{{}}", ACTIVE.public_jwk)),
@@ -407,20 +584,53 @@ mod tests {
         ];
         for row in rows {
             let inconsistent = KeyringError::Inconsistent { kid: row.kid.clone() };
-            assert_eq!(refusal(&[row]), inconsistent);
+            assert_eq!(refusal(&bound(&[row])), inconsistent);
         }
         let renamed = rewritten(&ACTIVE, |row| {
             row.kid = "renamed".to_owned();
             row.public_jwk = row.public_jwk.replace(&ACTIVE.kid, "renamed");
         });
-        assert_eq!(refusal(&[renamed]), KeyringError::Inconsistent { kid: "renamed".to_owned() });
+        assert_eq!(refusal(&bound(&[renamed])), KeyringError::Inconsistent { kid: "renamed".to_owned() });
     }
 
     #[test]
-    fn a_row_cannot_write_lines_into_the_log() {
-        let row = altered(&ACTIVE, |row| row.kid = "a\nforged line".to_owned());
-        assert!(matches!(refusal(&[row]), KeyringError::RowAltered { .. }));
-        let row = altered(&ACTIVE, |row| row.kek_id = KekId("a\nforged line".to_owned()));
-        assert!(matches!(refusal(&[row]), KeyringError::KekMissing { .. }));
+    fn neither_a_row_nor_the_ledger_can_write_lines_into_the_log() {
+        const FORGED: &str = "a\nforged line\u{1b}[2J\u{2028}";
+        let refused = |change: fn(&mut KeyTable)| {
+            let error = refusal(&altered(&bound(&FIRST.rows), change));
+            let text = error.to_string();
+            assert!(text.contains(r"a\nforged line\u{1b}[2J\u{2028}"), "{text}");
+            error
+        };
+        let row = refused(|table| table.keys[0].kid = FORGED.to_owned());
+        assert!(matches!(row, KeyringError::RowAltered { .. }), "{row}");
+        let row = refused(|table| table.keys[0].kek_id = KekId(FORGED.to_owned()));
+        assert!(matches!(row, KeyringError::KekMissing { .. }), "{row}");
+        let ledger = refused(|table| table.ledger.as_mut().unwrap().kek_id = KekId(FORGED.to_owned()));
+        assert!(matches!(ledger, KeyringError::KekOfLedgerMissing { .. }), "{ledger}");
+    }
+
+    /// Signs nothing, and passes for the signer below.
+    struct Down(Arc<dyn Signer>);
+
+    impl Signer for Down {
+        fn public_jwk(&self) -> &Jwk {
+            self.0.public_jwk()
+        }
+
+        fn sign<'a>(&'a self, _: &'a [u8]) -> Signing<'a> {
+            Box::pin(std::future::ready(Err(SignError::Unreachable)))
+        }
+    }
+
+    #[test]
+    fn a_layer_lies_over_every_signer_and_makes_none() {
+        let keyring = open(&bound(&FIRST.rows)).unwrap().layered(|signer| Arc::new(Down(signer)));
+        for row in &FIRST.rows {
+            let signed = keyring.signer(&row.kid).map(|signer| signer.sign(b"").now_or_never().unwrap());
+            let expected = (row.state == KeyState::Active).then_some(Err(SignError::Unreachable));
+            assert_eq!(signed, expected, "{:?}", row.state);
+        }
+        assert_eq!(kid_of(keyring.active(ES256)), Some(&*FIRST.rows[2].kid));
     }
 }

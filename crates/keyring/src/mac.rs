@@ -85,3 +85,52 @@ fn ledger_fields(ledger: &KeyLedger, authority: &AuthorityId) -> Encoding {
     let fields = rows.iter().fold(fields, |fields, (kid, mac)| fields.text(kid).bytes(mac));
     compromised.iter().fold(fields, |fields, kid| fields.text(kid))
 }
+
+/// As rows were written before there were ledgers.
+#[cfg(test)]
+pub(crate) fn mac_of_format_1(record: &KeyRecord, kek: &KeyEncryptionKey) -> Vec<u8> {
+    hmac::sign(&kek.row_key(), row(record, Format::V1).as_bytes()).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{altered, authority, older_kek, row_of_format_1, unhex};
+
+    /// Computed by another implementation.
+    const MAC_OF_FORMAT_2: &str = "1a9151b835983f56a056be36c56dc1e4e8d4bfda13991a598d1371890733b45c";
+
+    #[test]
+    fn rows_of_format_1_stay_genuine() {
+        let row = row_of_format_1();
+        assert_eq!(mac_of_format_1(&row, &older_kek()), row.mac);
+        assert!(is_genuine(&row, Format::V1, &older_kek()));
+        assert!(!is_genuine(&row, Format::V2, &older_kek()), "a row says which format it has");
+        assert!(!is_genuine(&row, Format::V1, &KeyEncryptionKey::generate()));
+    }
+
+    #[test]
+    fn rows_of_format_2_stay_genuine() {
+        let row = altered(&row_of_format_1(), |row| row.mac = unhex(MAC_OF_FORMAT_2));
+        assert_eq!(mac(&row, &older_kek()), row.mac);
+        assert!(is_genuine(&row, Format::V2, &older_kek()));
+        assert!(!is_genuine(&row, Format::V1, &older_kek()));
+        assert!(!is_genuine(&row, Format::V2, &KeyEncryptionKey::generate()));
+    }
+
+    #[test]
+    fn ledgers_of_format_1_stay_genuine() {
+        let rows = [("a-kid", unhex(MAC_OF_FORMAT_2)), ("b-kid", vec![1, 2, 3])];
+        let ledger = KeyLedger {
+            version: 7,
+            rows: rows.map(|(kid, mac)| (kid.to_owned(), mac)).into(),
+            compromised: vec!["b-kid".to_owned()],
+            kek_id: older_kek().id(),
+            // Computed by another implementation.
+            mac: unhex("8055144f5efb3ddbd2f43ee95c9b4584727b191029e23541ad528c6d85e317b3"),
+        };
+        assert_eq!(ledger_mac(&ledger, &authority(), &older_kek()), ledger.mac);
+        assert!(is_genuine_ledger(&ledger, &authority(), &older_kek()));
+        assert!(!is_genuine_ledger(&ledger, &authority(), &KeyEncryptionKey::generate()));
+    }
+}

@@ -105,64 +105,106 @@ impl JwtSigner for OneKey {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::rsa::KeySize;
+    use attesto_core::SigningAlgorithm;
     use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
     use jsonwebtoken::{DecodingKey, Header, crypto, encode};
     use serde_json::json;
 
     use super::*;
-    use crate::fixture::{ACTIVE, KEKS};
+    use crate::fixture::{FIRST, KEKS};
+    use crate::rsa_bits::RsaBits;
     use crate::seal;
 
+    const KINDS: [(SigningAlgorithm, Algorithm); 2] =
+        [(SigningAlgorithm::Rs256, Algorithm::RS256), (SigningAlgorithm::Es256, Algorithm::ES256)];
+
     fn sign(algorithm: Algorithm, key: &EncodingKey) -> Result<String, ErrorKind> {
-        encode(&Header::new(algorithm), &json!({}), key).map_err(Error::into_kind)
+        crypto::sign(b"message", key, algorithm).map_err(Error::into_kind)
     }
 
-    fn handle() -> KeyHandle {
-        KeyHandle::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()).unwrap()
+    fn handle(algorithm: SigningAlgorithm) -> KeyHandle {
+        KeyHandle::new(PrivateKey::generate(algorithm, RsaBits::B2048).unwrap()).unwrap()
     }
 
     #[test]
     fn a_key_is_forgotten_with_its_handle() {
-        let (forgotten, kept) = (handle(), handle());
-        let left_over = forgotten.encoding_key().clone();
-        assert!(sign(Algorithm::RS256, &left_over).is_ok());
-        let key = Arc::downgrade(&KEYS.read().unwrap()[&forgotten.number]);
-        drop(forgotten);
-        assert!(key.upgrade().is_none(), "the private key is still in memory");
-        assert!(matches!(sign(Algorithm::RS256, &left_over), Err(ErrorKind::InvalidKeyFormat)));
-        assert!(sign(Algorithm::RS256, kept.encoding_key()).is_ok());
+        for (kind, algorithm) in KINDS {
+            let (forgotten, kept) = (handle(kind), handle(kind));
+            let left_over = forgotten.encoding_key().clone();
+            assert!(sign(algorithm, &left_over).is_ok());
+            let key = Arc::downgrade(&KEYS.read().unwrap()[&forgotten.number]);
+            drop(forgotten);
+            assert!(key.upgrade().is_none(), "the private key is still in memory");
+            assert!(matches!(sign(algorithm, &left_over), Err(ErrorKind::InvalidKeyFormat)));
+            assert!(sign(algorithm, kept.encoding_key()).is_ok());
+        }
     }
 
     #[test]
     fn an_encoding_key_holds_a_number_and_no_key() {
-        assert_eq!(handle().encoding_key().as_bytes().len(), 8);
+        for (kind, _) in KINDS {
+            assert_eq!(handle(kind).encoding_key().as_bytes().len(), 8);
+        }
+    }
+
+    /// `jsonwebtoken` compares the two families itself before it encodes a token.
+    #[test]
+    fn an_encoding_key_is_of_the_family_of_its_algorithm() {
+        for (kind, algorithm) in KINDS {
+            assert!(encode(&Header::new(algorithm), &json!({}), handle(kind).encoding_key()).is_ok());
+        }
     }
 
     #[test]
     fn what_is_no_handle_does_not_sign() {
         install().unwrap();
-        let private =
-            seal::open(ACTIVE.sealed_private_key.as_ref().unwrap(), &ACTIVE, KEKS.sealing()).unwrap();
-        for bytes in [&private[..], b"", b"1234567", b"12345678", b"123456789"] {
-            let signed = sign(Algorithm::RS256, &EncodingKey::from_rsa_der(bytes));
-            assert!(matches!(signed, Err(ErrorKind::InvalidKeyFormat)), "{} bytes", bytes.len());
+        for (row, algorithm) in [(&FIRST.rows[0], Algorithm::RS256), (&FIRST.rows[2], Algorithm::ES256)] {
+            let private = seal::open(row.sealed_private_key.as_ref().unwrap(), row, KEKS.sealing()).unwrap();
+            for bytes in [&private[..], b"", b"1234567", b"12345678", b"123456789"] {
+                for key in [EncodingKey::from_rsa_der(bytes), EncodingKey::from_ec_der(bytes)] {
+                    let signed = sign(algorithm, &key);
+                    assert!(matches!(signed, Err(ErrorKind::InvalidKeyFormat)), "{} bytes", bytes.len());
+                }
+            }
         }
     }
 
     #[test]
-    fn everything_but_signing_with_rs256_is_refused_without_a_panic() {
-        let handle = handle();
-        for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384] {
-            let signed = sign(algorithm, handle.encoding_key());
-            assert!(matches!(signed, Err(ErrorKind::UnsupportedAlgorithm)), "{algorithm:?}");
+    fn each_kind_of_key_signs_with_its_own_algorithm_only() {
+        for (kind, own) in KINDS {
+            let handle = handle(kind);
+            for algorithm in [
+                Algorithm::RS256,
+                Algorithm::RS384,
+                Algorithm::RS512,
+                Algorithm::PS256,
+                Algorithm::PS384,
+                Algorithm::PS512,
+                Algorithm::ES256,
+                Algorithm::ES384,
+                Algorithm::EdDSA,
+                Algorithm::HS256,
+            ] {
+                match sign(algorithm, handle.encoding_key()) {
+                    Ok(_) => assert_eq!(algorithm, own, "{kind}"),
+                    Err(refused) => {
+                        assert_ne!(algorithm, own, "{kind}");
+                        assert!(matches!(refused, ErrorKind::UnsupportedAlgorithm), "{kind} {algorithm:?}");
+                    }
+                }
+            }
         }
+    }
+
+    #[test]
+    fn everything_but_signing_is_refused_without_a_panic() {
+        let handles = KINDS.map(|(kind, _)| handle(kind));
         let secret = (EncodingKey::from_secret(b"secret"), DecodingKey::from_secret(b"secret"));
         assert!(sign(Algorithm::HS256, &secret.0).is_err());
         assert!(crypto::verify("c2ln", b"message", &secret.1, Algorithm::HS256).is_err());
         for key in [
-            handle.encoding_key().clone(),
-            EncodingKey::from_ec_der(b"der"),
+            handles[0].encoding_key().clone(),
+            handles[1].encoding_key().clone(),
             EncodingKey::from_ed_der(b"der"),
         ] {
             assert!(Jwk::from_encoding_key(&key, Algorithm::RS256).is_err(), "{:?}", key.family());

@@ -38,3 +38,18 @@ impl FromStr for RsaBits {
             .ok_or(UnknownRsaBits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_read_as_it_is_written() {
+        for bits in [RsaBits::B2048, RsaBits::B3072, RsaBits::B4096] {
+            assert_eq!(bits.to_string().parse(), Ok(bits));
+        }
+        for text in ["", "1024", "2047", "02048", " 2048", "8192", "B2048"] {
+            assert_eq!(text.parse::<RsaBits>(), Err(UnknownRsaBits), "{text:?}");
+        }
+    }
+}

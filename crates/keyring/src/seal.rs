@@ -51,7 +51,7 @@ fn aes_key(bytes: &[u8; DATA_KEY_LEN]) -> LessSafeKey {
 
 #[cfg(test)]
 mod tests {
-    use attesto_core::{AuthorityId, KekId, Purpose};
+    use attesto_core::{AuthorityId, KekId, Purpose, SigningAlgorithm};
 
     use super::*;
     use crate::fixture::{altered, older_kek, row_of_format_1};
@@ -72,7 +72,7 @@ mod tests {
         let strangers = [
             altered(&row, |row| row.authority_id = AuthorityId("another".to_owned())),
             altered(&row, |row| row.kid = "another".to_owned()),
-            altered(&row, |row| row.algorithm = "ES256".to_owned()),
+            altered(&row, |row| row.algorithm = SigningAlgorithm::Es256),
             altered(&row, |row| row.purpose = Purpose::Feed),
             altered(&row, |row| row.kek_id = KekId("another".to_owned())),
         ];

@@ -30,7 +30,7 @@ fn test(algorithm: SigningAlgorithm) -> Result<(), SelfTestFailed> {
     verify(&public, jws.signing_input.as_bytes(), &signature).map_err(|_| SelfTestFailed::Verify)
 }
 
-fn verify(public: &Jwk, message: &[u8], signature: &[u8]) -> Result<(), Unspecified> {
+pub(crate) fn verify(public: &Jwk, message: &[u8], signature: &[u8]) -> Result<(), Unspecified> {
     match &public.key {
         PublicKey::Rsa(key) => RsaPublicKeyComponents { n: &key.n, e: &key.e }.verify(
             &RSA_PKCS1_2048_8192_SHA256,
@@ -46,8 +46,33 @@ fn verify(public: &Jwk, message: &[u8], signature: &[u8]) -> Result<(), Unspecif
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn a_sound_process_passes_as_often_as_it_is_asked() {
-        assert_eq!((super::self_test(), super::self_test()), (Ok(()), Ok(())));
+        assert_eq!((self_test(), self_test()), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_wrong_signature_would_be_noticed() {
+        let keys = SigningAlgorithm::ALL.map(|algorithm| {
+            let generate = || PrivateKey::generate(algorithm, RsaBits::B2048).unwrap();
+            (generate(), generate())
+        });
+        for (key, another) in &keys {
+            let (public, signature) = (key.public_jwk().unwrap(), key.sign(b"message").unwrap());
+            assert!(verify(&public, b"message", &signature).is_ok());
+            for (message, signature) in [
+                (&b"another"[..], &signature[..]),
+                (b"message", &another.sign(b"message").unwrap()),
+                (b"message", &signature[1..]),
+                (b"message", b""),
+            ] {
+                assert!(verify(&public, message, signature).is_err());
+            }
+        }
+        let [(rsa, _), (ec, _)] = &keys;
+        assert!(verify(&rsa.public_jwk().unwrap(), b"message", &ec.sign(b"message").unwrap()).is_err());
+        assert!(verify(&ec.public_jwk().unwrap(), b"message", &rsa.sign(b"message").unwrap()).is_err());
     }
 }

@@ -96,3 +96,127 @@ fn registered(algorithm: Algorithm) -> Result<jsonwebtoken::Algorithm, SignError
         _ => Err(SignError::Signature),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use attesto_core::{KeyTable, Line};
+    use attesto_token::{CompactJws, base64url_decode, typ};
+    use futures_util::FutureExt as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixture::{ES256, FIRST, KEKS, RS256, authority};
+    use crate::keyring::Keyring;
+    use crate::rsa_bits::RsaBits;
+    use crate::self_test::verify;
+
+    const LINES: [Line; 2] = [RS256, ES256];
+
+    /// Opened anew each time.
+    fn signer(line: Line) -> Arc<dyn Signer> {
+        let table = KeyTable { keys: FIRST.rows.clone(), ledger: Some(FIRST.ledger.clone()) };
+        Arc::clone(Keyring::open(table, &KEKS, &authority()).unwrap().active(line).unwrap())
+    }
+
+    fn signed<C: Serialize>(signer: &dyn Signer, typ: &str, claims: &C) -> Result<String, SignError> {
+        sign_jws(signer, typ, claims).now_or_never().expect("a key in this process signs at once")
+    }
+
+    #[test]
+    fn a_second_implementation_verifies_what_is_signed() {
+        for (line, length) in [(RS256, 256), (ES256, 64)] {
+            let signer = signer(line);
+            let token = signed(&*signer, typ::ACCESS, &json!({"sub": "7"})).unwrap();
+            let jws = CompactJws::split(&token).unwrap();
+            assert_eq!(jws.payload().unwrap(), br#"{"sub":"7"}"#);
+            let signature = jws.signature().unwrap();
+            assert_eq!(signature.len(), length, "{line}");
+            let verify = |message: &str| verify(signer.public_jwk(), message.as_bytes(), &signature);
+            assert!(verify(jws.signing_input).is_ok(), "{line}");
+            assert!(verify(&format!("{}A", jws.signing_input)).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_header_has_three_members_in_a_fixed_order() {
+        for line in LINES {
+            let signer = signer(line);
+            let token = signed(&*signer, typ::REFRESH, &json!({})).unwrap();
+            let header = base64url_decode(token.split('.').next().unwrap()).unwrap();
+            let (algorithm, kid) = (line.algorithm, &signer.public_jwk().kid);
+            let expected = format!(r#"{{"typ":"rt+jwt","alg":"{algorithm}","kid":"{kid}"}}"#);
+            assert_eq!(String::from_utf8(header).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn only_rs256_gives_the_same_bytes_again() {
+        let claims = json!({"sub": "7", "jti": "a"});
+        for (line, repeats) in [(RS256, true), (ES256, false)] {
+            let token = signed(&*signer(line), typ::REFRESH, &claims).unwrap();
+            let again = signed(&*signer(line), typ::REFRESH, &claims).unwrap();
+            let input = |token: &str| token.rsplit_once('.').unwrap().0.to_owned();
+            assert_eq!(input(&token), input(&again), "{line}");
+            assert_eq!(token == again, repeats, "{line}, by a key that was opened anew");
+            assert_ne!(signed(&*signer(line), typ::ACCESS, &claims).unwrap(), token);
+        }
+    }
+
+    /// A token that was lost is put together again from its claims and its signature.
+    #[test]
+    fn a_token_is_its_signing_input_and_the_signature_over_it() {
+        let claims = json!({"sub": "7"});
+        for line in LINES {
+            let signer = signer(line);
+            let token = signed(&*signer, typ::REFRESH, &claims).unwrap();
+            let (input, _) = token.rsplit_once('.').unwrap();
+            assert_eq!(signing_input(signer.public_jwk(), typ::REFRESH, &claims).unwrap(), input);
+            let signature = signer.sign(input.as_bytes()).now_or_never().unwrap().unwrap();
+            let signature = base64url_decode(&signature).unwrap();
+            assert!(verify(signer.public_jwk(), input.as_bytes(), &signature).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_signer_says_its_one_algorithm() {
+        for line in LINES {
+            let signer = signer(line);
+            assert_eq!(signer.algorithm().as_str(), line.algorithm.as_str());
+            assert_eq!(signer.algorithm(), signer.public_jwk().algorithm);
+        }
+    }
+
+    #[test]
+    fn claims_that_are_no_json_are_told_from_a_signer_that_is_down() {
+        struct Down(Jwk);
+
+        impl Signer for Down {
+            fn public_jwk(&self) -> &Jwk {
+                &self.0
+            }
+
+            fn sign<'a>(&'a self, _: &'a [u8]) -> Signing<'a> {
+                Box::pin(std::future::ready(Err(SignError::Unreachable)))
+            }
+        }
+
+        let no_json = BTreeMap::from([((1, 2), 3)]);
+        let down = Down(signer(ES256).public_jwk().clone());
+        for signer in [&*signer(RS256), &*signer(ES256), &down] {
+            assert_eq!(signed(signer, typ::ACCESS, &no_json), Err(SignError::Claims));
+            assert_eq!(signing_input(signer.public_jwk(), typ::ACCESS, &no_json), Err(SignError::Claims));
+        }
+        assert_eq!(signed(&down, typ::ACCESS, &json!({})), Err(SignError::Unreachable));
+    }
+
+    #[test]
+    fn a_key_signs_with_its_own_algorithm_only() {
+        for (line, other) in [(RS256, ES256), (ES256, RS256)] {
+            let key = PrivateKey::generate(line.algorithm, RsaBits::B2048).unwrap();
+            let confused = OpenKey::new(signer(other).public_jwk().clone(), key).unwrap();
+            assert_eq!(signed(&confused, typ::ACCESS, &json!({})), Err(SignError::Signature));
+        }
+    }
+}

@@ -61,51 +61,75 @@ mod tests {
         Jti::new(random_id())
     }
 
+    /// As RS256 needs it, and as ES256 does.
+    fn successors() -> [Successor; 2] {
+        [None, Some("c2ln".repeat(21) + "c2")].map(|signature| Successor { jti: jti(), signature })
+    }
+
+    fn sid(text: &str) -> SessionId {
+        SessionId(text.to_owned())
+    }
+
     #[test]
     fn a_successor_opens_for_its_predecessor_session_and_generation_only() {
-        let (predecessor, successor) = (jti(), jti());
-        let (sid, other_sid) = (SessionId("a".to_owned()), SessionId("b".to_owned()));
-        let sealed = seal_successor(&predecessor, &sid, 2, &successor);
-        let opened = open_successor(&predecessor, &sid, 2, &sealed).unwrap();
-        assert_eq!(opened.expose(), successor.expose());
-        for (predecessor, sid, generation) in [
-            (&successor, &sid, 2),
-            (&jti(), &sid, 2),
-            (&predecessor, &other_sid, 2),
-            (&predecessor, &sid, 1),
-            (&predecessor, &sid, 3),
-        ] {
-            assert_eq!(open_successor(predecessor, sid, generation, &sealed).err(), Some(SealBroken));
+        let (predecessor, session) = (jti(), sid("a"));
+        for successor in successors() {
+            let sealed = seal_successor(&predecessor, &session, 2, &successor);
+            let opened = open_successor(&predecessor, &session, 2, &sealed).unwrap();
+            assert_eq!(opened.jti.expose(), successor.jti.expose());
+            assert_eq!(opened.signature, successor.signature);
+            for (predecessor, session, generation) in [
+                (&successor.jti, &session, 2),
+                (&jti(), &session, 2),
+                (&predecessor, &sid("b"), 2),
+                (&predecessor, &session, 1),
+                (&predecessor, &session, 3),
+            ] {
+                let opened = open_successor(predecessor, session, generation, &sealed);
+                assert_eq!(opened.err(), Some(SealBroken));
+            }
         }
     }
 
     #[test]
     fn no_byte_of_it_can_be_changed_or_left_out() {
-        let (predecessor, sid) = (jti(), SessionId("a".to_owned()));
-        let sealed = seal_successor(&predecessor, &sid, 2, &jti());
-        for at in 0..sealed.len() {
-            let mut changed = sealed.clone();
-            changed[at] ^= 1;
-            assert_eq!(
-                open_successor(&predecessor, &sid, 2, &changed).err(),
-                Some(SealBroken),
-                "{at} changed"
-            );
-            assert_eq!(
-                open_successor(&predecessor, &sid, 2, &sealed[..at]).err(),
-                Some(SealBroken),
-                "{at} cut"
-            );
+        let (predecessor, session) = (jti(), sid("a"));
+        for successor in successors() {
+            let sealed = seal_successor(&predecessor, &session, 2, &successor);
+            for at in 0..sealed.len() {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1;
+                for (damaged, how) in [(&changed[..], "changed"), (&sealed[..at], "cut")] {
+                    let opened = open_successor(&predecessor, &session, 2, damaged);
+                    assert_eq!(opened.err(), Some(SealBroken), "{at} {how}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_successor_does_not_open() {
+        let (predecessor, session) = (jti(), sid("a"));
+        let context = context(&session, 2);
+        let not_text = [&[b'a'; JTI_LEN][..], b"\xff"].concat();
+        let split_letter = ["a".repeat(JTI_LEN - 1), "é".to_owned()].concat();
+        for plaintext in [b"", &[b'a'; JTI_LEN - 1][..], &not_text, split_letter.as_bytes()] {
+            let sealed = aead::seal(&key(&predecessor, &context), context.as_bytes(), plaintext);
+            let opened = open_successor(&predecessor, &session, 2, &sealed);
+            assert_eq!(opened.err(), Some(SealBroken), "{plaintext:?}");
         }
     }
 
     #[test]
     fn a_database_does_not_show_that_two_successors_are_the_same() {
-        let (predecessor, sid, successor) = (jti(), SessionId("a".to_owned()), jti());
-        let seal = || seal_successor(&predecessor, &sid, 2, &successor);
-        assert_ne!(seal(), seal());
+        let (predecessor, session) = (jti(), sid("a"));
+        for successor in successors() {
+            let seal = || seal_successor(&predecessor, &session, 2, &successor);
+            assert_ne!(seal(), seal());
+        }
     }
 
+    /// They hold a `jti` alone.
     #[test]
     fn seals_of_format_1_still_open() {
         // Computed by another implementation.
@@ -114,7 +138,8 @@ mod tests {
              11d36de646d03bccd6",
         );
         let predecessor = Jti::new(format!("{:032x}", 1));
-        let opened = open_successor(&predecessor, &SessionId("a-sid".to_owned()), 7, &sealed).unwrap();
-        assert_eq!(opened.expose(), format!("{:032x}", 2));
+        let opened = open_successor(&predecessor, &sid("a-sid"), 7, &sealed).unwrap();
+        assert_eq!(opened.jti.expose(), format!("{:032x}", 2));
+        assert_eq!(opened.signature, None);
     }
 }
