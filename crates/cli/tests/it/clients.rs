@@ -46,14 +46,14 @@ fn services_accept_what_is_good_and_nothing_else() {
 }
 
 /// Programs that `cargo xtask test` installs.
-struct Tools {
-    python: String,
-    node: String,
+pub(crate) struct Tools {
+    pub(crate) python: String,
+    pub(crate) node: String,
 }
 
 impl Tools {
     /// Nothing if somebody asked for a run without them.
-    fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let without = env::var("ATTESTO_TEST_WITHOUT").unwrap_or_default();
         if without.split(',').any(|step| step == "clients") {
             return None;
@@ -145,7 +145,8 @@ impl<'a> Services<'a> {
     }
 }
 
-fn program(interpreter: &str, file: &str, issuer: &str, audience: &str) -> Command {
+/// One of `tests/clients`, still to be run.
+pub(crate) fn program(interpreter: &str, file: &str, issuer: &str, audience: &str) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     let mut command = Command::new(interpreter);
     command.arg(folder.join(file)).env("ISSUER", issuer).env("AUDIENCE", audience);

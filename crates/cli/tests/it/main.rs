@@ -3,13 +3,17 @@
 mod authority;
 mod clients;
 mod commands;
+mod compromise;
 mod crash;
 mod explain;
 mod http;
 mod init;
+mod keeper;
 mod keys;
+mod load;
 mod parallel;
 mod process;
+mod rotation;
 mod secrets;
 mod server;
 mod start;

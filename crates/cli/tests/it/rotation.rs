@@ -1,0 +1,294 @@
+//! Keys follow each other under load, and no verifier that caches as it may ever refuses a valid token. Time runs fast
+//! by configuration: every interval is short, and verifiers that have caches of their own have theirs cut alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::net::SocketAddr;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use attesto_server::Clock;
+use attesto_token::JwkSet;
+use attesto_verifier::Verifier;
+use serde_json::{Map, Value};
+
+use crate::authority::{Authority, CONFIGURATION};
+use crate::clients::{Tools, program};
+use crate::http::{Connection, get};
+use crate::load::{Ends, Load, kid};
+use crate::process::{Process, until};
+use crate::token::claims;
+
+/// A key is published for 1 + 2 + 1 + 2 + 1 = 7 s at least before it signs. Its last token expires 8 s after it stopped,
+/// which is known ahead for 16 s; then it leaves the set after 2 + 1 s more.
+const INTERVALS: &str = r#"
+allow_short_intervals = true
+access_token_lifetime = "8s"
+jwks_max_age = "2s"
+jwks_stale_while_revalidate = "1s"
+verifier_refresh_interval = "2s"
+verifier_cache_interval = "2s"
+verifier_skew_interval = "1s"
+key_confirmation_interval = "1s"
+key_stage_interval = "2s"
+key_rotation_interval = "12s"
+log = "warn"
+"#;
+
+/// `verifier_refresh_interval`.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// `verifier_cache_interval`, for which PyJWT keeps a set; jose keeps it for as long as verifiers may wait.
+const CACHE_SECONDS: &str = "2";
+
+/// A tenth of it, as PyJWT's 30 s are of its 300 s.
+const COOLDOWN_SECONDS: &str = "0.2";
+
+/// What the headers and `verifier_refresh_interval` permit together.
+const LONGEST_PERMITTED: Duration = Duration::from_secs(2 + 1 + 2);
+
+/// How many keep a set for that long. They fetch at different moments, so that one of them always has an old one.
+const LONGEST_KEEPERS: u32 = 5;
+
+/// A token that has less than this left may expire on the way.
+const ABOUT_TO_EXPIRE: Duration = Duration::from_millis(500);
+
+const CLIENTS: usize = 4;
+
+/// Of them the first are commanded, as soon as the guard allows; the last one happens by schedule.
+const ROTATIONS: usize = 3;
+const COMMANDED: usize = 2;
+
+const ISSUER: &str = "http://127.0.0.1:9";
+const AUDIENCE: &str = "orders";
+
+#[test]
+fn three_rotations_under_load_and_no_valid_token_is_refused() {
+    let Some(tools) = Tools::find() else { return };
+    let authority = Authority::configured(&[CONFIGURATION, INTERVALS].concat());
+    authority.set_up();
+    let server = authority.start();
+    let (issued, over) = (Issued::default(), AtomicBool::new(false));
+
+    let checked: Vec<Checked> = scope(|scope| {
+        let verifiers = verifiers(&tools, server.address);
+        let checking: Vec<_> = verifiers
+            .into_iter()
+            .map(|(name, verifier)| {
+                let (issued, over) = (&issued, &over);
+                scope.spawn(move || check_without_end(name, verifier, issued, over))
+            })
+            .collect();
+        let ends = Ends(&over);
+        let load = Load::sign_in(&server, CLIENTS, Duration::from_millis(250));
+        load.during(
+            &server,
+            |refreshed| issued.add(refreshed.pair().access),
+            || {
+                for _ in 0..COMMANDED {
+                    until("a rotation is permitted", || rotate(&authority));
+                }
+                until("the schedule rotates", || (issued.kids().len() > ROTATIONS).then_some(()));
+                // New sessions are as good as old ones.
+                issued.add(server.sign_in().access);
+                until("the first keys are gone", || (destroyed(&authority) >= ROTATIONS).then_some(()));
+            },
+        );
+        drop(ends);
+        checking.into_iter().map(|verifier| verifier.join().unwrap()).collect()
+    });
+
+    for Checked { name, accepted, refused } in &checked {
+        println!("{name} accepted {accepted:?} and refused {}: {:?}", refused.len(), refused.first());
+    }
+    for Checked { name, accepted, refused } in checked {
+        assert!(refused.is_empty(), "{name} refused {}, first: {}", refused.len(), refused[0]);
+        assert_eq!(accepted.keys().cloned().collect::<BTreeSet<_>>(), issued.kids(), "{name} saw every key");
+        assert!(accepted.values().all(|count| *count > 50), "{name} saw little: {accepted:?}");
+    }
+    server.stop();
+}
+
+/// As an operator: `None` if it is too early, which the command says.
+fn rotate(authority: &Authority) -> Option<()> {
+    match authority.run(&["keys", "rotate", "--reason", "test"]).any() {
+        (Some(0), ..) => Some(()),
+        (Some(75), _, line) if line.contains("it waits for every cache and verifier") => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn destroyed(authority: &Authority) -> usize {
+    let keys = authority.json(&["keys", "list"]);
+    keys.as_array().unwrap().iter().filter(|key| key["state"] == "destroyed").count()
+}
+
+/// Every access token that is still valid, and the keys of all that there ever were.
+#[derive(Default)]
+struct Issued {
+    valid: Mutex<Vec<Arc<Token>>>,
+    kids: Mutex<BTreeSet<String>>,
+}
+
+struct Token {
+    text: String,
+    kid: String,
+    expires_at: attesto_core::Instant,
+}
+
+impl Issued {
+    fn add(&self, text: String) {
+        let kid = kid(&text);
+        self.kids.lock().unwrap().insert(kid.clone());
+        let expires_at = attesto_core::Instant::from_seconds(claims(&text)["exp"].as_i64().unwrap());
+        self.valid.lock().unwrap().push(Arc::new(Token { text, kid, expires_at }));
+    }
+
+    fn valid(&self) -> Vec<Arc<Token>> {
+        let mut valid = self.valid.lock().unwrap();
+        valid.retain(|token| token.is_valid());
+        valid.clone()
+    }
+
+    fn kids(&self) -> BTreeSet<String> {
+        self.kids.lock().unwrap().clone()
+    }
+}
+
+impl Token {
+    fn is_valid(&self) -> bool {
+        Clock::system().now() + ABOUT_TO_EXPIRE < self.expires_at
+    }
+}
+
+/// What a verifier did.
+struct Checked {
+    name: String,
+    /// How many tokens, by `kid`.
+    accepted: BTreeMap<String, usize>,
+    /// Valid ones.
+    refused: Vec<String>,
+}
+
+/// Hands every token that is valid to a verifier, the new ones and again and again the older ones.
+fn check_without_end(name: String, mut verifier: Kind, issued: &Issued, over: &AtomicBool) -> Checked {
+    let mut checked = Checked { name, accepted: BTreeMap::new(), refused: Vec::new() };
+    while !over.load(Ordering::Relaxed) {
+        for token in issued.valid() {
+            match verifier.verdict(&token.text) {
+                Ok(()) => *checked.accepted.entry(token.kid.clone()).or_default() += 1,
+                Err(reason) if token.is_valid() => checked.refused.push(reason),
+                Err(_) => {}
+            }
+        }
+        sleep(Duration::from_millis(200));
+    }
+    checked
+}
+
+/// The four kinds of verifiers.
+enum Kind {
+    /// Our crate, which fetches by itself. The runtime is where it does.
+    Ours(Verifier, #[expect(dead_code, reason = "it ends with the verifier")] tokio::runtime::Runtime),
+    /// PyJWT, or jose.
+    Program(Conversation),
+    /// Somebody who keeps a set for as long as anybody may.
+    LongestKeeper(LongestKeeper),
+}
+
+fn verifiers(tools: &Tools, address: SocketAddr) -> Vec<(String, Kind)> {
+    let url = format!("http://{address}/.well-known/jwks.json");
+    let mut pyjwt = program(&tools.python, "pyjwt_service.py", ISSUER, AUDIENCE);
+    pyjwt.env("LIFESPAN", CACHE_SECONDS).env("COOLDOWN", COOLDOWN_SECONDS).env("JWKS_URL", &url);
+    let mut jose = program(&tools.node, "jose_service.mjs", ISSUER, AUDIENCE);
+    jose.env("CACHE_MAX_AGE", CACHE_SECONDS).env("COOLDOWN", COOLDOWN_SECONDS).env("JWKS_URL", &url);
+    let mut verifiers = vec![
+        ("attesto-verifier".to_owned(), ours(url)),
+        ("PyJWT".to_owned(), Kind::Program(Conversation::start(&mut pyjwt))),
+        ("jose".to_owned(), Kind::Program(Conversation::start(&mut jose))),
+    ];
+    for number in 0..LONGEST_KEEPERS {
+        let until = Instant::now() + number * LONGEST_PERMITTED / LONGEST_KEEPERS;
+        let keeper = Kind::LongestKeeper(LongestKeeper::new(address, until));
+        verifiers.push((format!("longest keeper {number}"), keeper));
+    }
+    verifiers
+}
+
+fn ours(url: String) -> Kind {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let verifier = runtime.block_on(async {
+        let builder = Verifier::builder(ISSUER).audience(AUDIENCE).jwks_url(url);
+        let verifier = builder.refresh_interval(REFRESH_INTERVAL).build().unwrap();
+        verifier.ready(Duration::from_secs(10)).await.unwrap();
+        verifier
+    });
+    Kind::Ours(verifier, runtime)
+}
+
+impl Kind {
+    fn verdict(&mut self, token: &str) -> Result<(), String> {
+        match self {
+            Self::Ours(verifier, _) => verdict(verifier, token),
+            Self::Program(program) => program.verdict(token),
+            Self::LongestKeeper(keeper) => keeper.verdict(token),
+        }
+    }
+}
+
+fn verdict(verifier: &Verifier, token: &str) -> Result<(), String> {
+    verifier.verify::<Map<String, Value>>(token).map(drop).map_err(|error| error.code().to_owned())
+}
+
+/// A program that answers each line with a line.
+struct Conversation {
+    _process: Process,
+    to: ChildStdin,
+    from: Lines<BufReader<ChildStdout>>,
+}
+
+impl Conversation {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { _process: Process(child), to, from: BufReader::new(from).lines() }
+    }
+
+    fn verdict(&mut self, token: &str) -> Result<(), String> {
+        writeln!(self.to, "{token}").unwrap();
+        let answer = self.from.next().expect("an answer").unwrap();
+        if answer == "accepted" { Ok(()) } else { Err(answer) }
+    }
+}
+
+/// Fetches a set, and asks for no other one before it must, whatever key a token names.
+struct LongestKeeper {
+    address: SocketAddr,
+    verifier: Verifier,
+    keeps_until: Instant,
+}
+
+impl LongestKeeper {
+    fn new(address: SocketAddr, keeps_until: Instant) -> Self {
+        let verifier = Verifier::from_jwks(ISSUER, AUDIENCE, &fetch(address)).unwrap();
+        Self { address, verifier, keeps_until }
+    }
+
+    fn verdict(&mut self, token: &str) -> Result<(), String> {
+        if Instant::now() >= self.keeps_until {
+            self.verifier.replace_keys(&fetch(self.address)).unwrap();
+            self.keeps_until = Instant::now() + LONGEST_PERMITTED;
+        }
+        verdict(&self.verifier, token)
+    }
+}
+
+/// The set as it is published now.
+fn fetch(address: SocketAddr) -> JwkSet {
+    let answer = Connection::open(address).unwrap().ask(&get("/.well-known/jwks.json")).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    JwkSet::parse(answer.body.as_bytes()).unwrap()
+}
