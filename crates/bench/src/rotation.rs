@@ -84,8 +84,7 @@ pub struct Report {
     server_cores: usize,
     seconds: u64,
     rotations: usize,
-    /// From the instant at which a rotation was due to the one at which the new key and its own successor were
-    /// written: up to a second until the schedule looks, then the making of a key.
+    /// From when a rotation was due: up to a second until the schedule looks, then the making of a key.
     rotation_took_seconds: Summary,
     failed: usize,
     quiet: Latencies,
@@ -207,7 +206,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "Rotation: {} connections refresh for {} s, the server on {} core(s), keys of {} bits; {} rotations, each \
-             {:.1} s after it was due ({:.1}–{:.1}); {} requests failed",
+             written {:.1} s after it was due ({:.1}–{:.1}); {} requests failed",
             self.connections,
             self.seconds,
             self.server_cores,

@@ -18,7 +18,7 @@ use crate::{Outcome, progress};
 /// The issuer's share of the bare rate that is aimed at, for RS256.
 const GOAL: f64 = 0.95;
 
-/// So short that whatever else the machine does hits all contenders alike.
+/// So short that whatever slows the machine down slows all contenders alike.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// What was measured.
@@ -35,7 +35,7 @@ pub struct Report {
 struct Row {
     algorithm: &'static str,
     name: &'static str,
-    /// Over the slices.
+    /// Of processor time; over the slices.
     signatures_per_second: Summary,
     /// Of this rate to the bare one of the same round.
     ratio_to_bare: Summary,
@@ -104,8 +104,8 @@ impl fmt::Display for Report {
         let Self { rounds, slice_ms, signing_input_bytes, goal, rows } = self;
         writeln!(
             f,
-            "Signing: one core, {rounds} rounds of {slice_ms} ms each, {signing_input_bytes} bytes to sign; medians and \
-             quartiles"
+            "Signing: one core, {rounds} rounds of {slice_ms} ms each, {signing_input_bytes} bytes to sign; per second \
+             of processor time, medians and quartiles"
         )?;
         let header = ["", "signatures/s", "quartiles", "of bare", "quartiles", "goal"];
         let cells = rows.iter().map(|row| {

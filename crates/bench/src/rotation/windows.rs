@@ -7,7 +7,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 
 /// When keys moved in a run, as their rows tell.
 pub struct Windows {
-    /// For each rotation, the seconds from when it was due to when it was written.
+    /// For each rotation, the seconds from when it was due to when its keys were made and written.
     pub rotations: Vec<f64>,
     /// In order, apart from each other.
     spans: Vec<(Instant, Instant)>,
@@ -22,8 +22,9 @@ impl Windows {
             // Whoever is demoted began the rotation by being old enough; the new keys are made after that.
             if let (Some(active_at), Some(demoted_at)) = (key.active_at, key.demoted_at.filter(is_within)) {
                 let due_at = active_at + policy.rotation_interval;
-                windows.rotations.push(demoted_at.since(due_at).as_secs_f64());
-                windows.spans.push((due_at, demoted_at + SETTLING));
+                let written_at = successor_made_at(table, demoted_at).unwrap_or(demoted_at);
+                windows.rotations.push(written_at.since(due_at).as_secs_f64());
+                windows.spans.push((due_at, written_at + SETTLING));
             }
             for moved_at in [key.retired_at, key.destroyed_at].into_iter().flatten().filter(is_within) {
                 windows.spans.push((moved_at - SETTLING, moved_at + SETTLING));
@@ -48,6 +49,11 @@ impl Windows {
     }
 }
 
+/// A rotation is decided at `demoted_at`, then makes the key after the next, and is written only then.
+fn successor_made_at(table: &KeyTable, demoted_at: Instant) -> Option<Instant> {
+    table.keys.iter().map(|key| key.created_at).filter(|at| *at >= demoted_at).min()
+}
+
 fn merged(mut spans: Vec<(Instant, Instant)>) -> Vec<(Instant, Instant)> {
     spans.sort();
     let mut merged: Vec<(Instant, Instant)> = Vec::new();
@@ -62,10 +68,52 @@ fn merged(mut spans: Vec<(Instant, Instant)>) -> Vec<(Instant, Instant)> {
 
 #[cfg(test)]
 mod tests {
+    use attesto_core::{AuthorityId, KekId, KeyRecord, KeyState, Purpose, SigningAlgorithm};
+
     use super::*;
 
     fn at(seconds: i64) -> Instant {
         Instant::from_millis(seconds * 1000)
+    }
+
+    fn key(created: i64, active: Option<i64>, demoted: Option<i64>, retired: Option<i64>) -> KeyRecord {
+        KeyRecord {
+            kid: created.to_string(),
+            algorithm: SigningAlgorithm::Rs256,
+            purpose: Purpose::Token,
+            state: KeyState::Staged,
+            public_jwk: String::new(),
+            sealed_private_key: None,
+            kek_id: KekId(String::new()),
+            authority_id: AuthorityId(String::new()),
+            created_at: at(created),
+            published_at: Some(at(created)),
+            active_at: active.map(at),
+            demoted_at: demoted.map(at),
+            retired_at: retired.map(at),
+            destroyed_at: None,
+            compromised_at: None,
+            mac: Vec::new(),
+        }
+    }
+
+    /// The first key was due at 10 s, and the third one made until 13 s; the first left at 19 s.
+    #[test]
+    fn a_window_lasts_from_when_a_move_is_due_until_it_is_settled() {
+        let keys = vec![
+            key(0, Some(0), Some(11), Some(19)),
+            key(0, Some(11), None, None),
+            key(13, None, None, None),
+        ];
+        let table = KeyTable { keys, ledger: None };
+        let policy = KeyPolicy { rotation_interval: Duration::from_secs(10), ..KeyPolicy::default() };
+        let windows = Windows::of(&table, &policy, at(5), at(100));
+        assert_eq!(windows.spans, [(at(10), at(14)), (at(18), at(20))]);
+        assert_eq!(windows.rotations.len(), 1);
+        assert!((windows.rotations[0] - 3.0).abs() < 1e-9);
+
+        let shorter = Windows::of(&table, &policy, at(12), at(18));
+        assert!(shorter.spans.is_empty(), "what happened before or after the run is not of it");
     }
 
     #[test]
