@@ -104,3 +104,36 @@ pub fn say(line: &str) -> Result<(), Failure> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_said_to_the_second_and_never_too_short() {
+        let table = [
+            (0, "0s"),
+            (1, "1s"),
+            (1_000, "1s"),
+            (1_001, "2s"),
+            (59_999, "1m"),
+            (61_000, "1m 1s"),
+            (1_259_000, "20m 59s"),
+            (3_600_000, "1h"),
+            (3_601_000, "1h"),
+            (3_660_000, "1h 1m"),
+            (86_400_000, "1d"),
+            (187_200_000, "2d 4h"),
+            (34_560_000_000, "400d"),
+        ];
+        for (millis, words) in table {
+            assert_eq!(in_words(Duration::from_millis(millis)), words);
+        }
+    }
+
+    #[test]
+    fn a_terminal_obeys_nobody_elses_text() {
+        assert_eq!(presentable("kid-_09"), "kid-_09");
+        assert_eq!(presentable("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
+    }
+}

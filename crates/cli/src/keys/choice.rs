@@ -71,3 +71,69 @@ fn algorithms() -> impl TypedValueParser<Value = SigningAlgorithm> {
 fn purposes() -> impl TypedValueParser<Value = Purpose> {
     PossibleValuesParser::new([Purpose::Token.as_str(), Purpose::Feed.as_str()]).try_map(|name| name.parse())
 }
+
+#[cfg(test)]
+mod tests {
+    use attesto_core::{AuthorityId, Instant, KekId};
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn table(kids: &[&str]) -> KeyTable {
+        let key = |kid: &&str| KeyRecord {
+            kid: (*kid).to_owned(),
+            algorithm: SigningAlgorithm::Rs256,
+            purpose: Purpose::Token,
+            state: KeyState::Staged,
+            public_jwk: String::new(),
+            sealed_private_key: None,
+            kek_id: KekId(String::new()),
+            authority_id: AuthorityId(String::new()),
+            created_at: Instant::from_millis(0),
+            published_at: None,
+            active_at: None,
+            demoted_at: None,
+            retired_at: None,
+            destroyed_at: None,
+            compromised_at: None,
+            mac: Vec::new(),
+        };
+        KeyTable { keys: kids.iter().map(key).collect(), ledger: None }
+    }
+
+    #[test]
+    fn a_kid_is_named_by_its_beginning() {
+        let table = table(&["abcdefgh1", "abcdefgh2", "abcdefgh", "-_xyz-12"]);
+        let found =
+            |typed| find(&table, typed).map(|key| key.kid.as_str()).map_err(|cause| cause.to_string());
+        assert_eq!(found("abcdefgh1"), Ok("abcdefgh1"));
+        assert_eq!(found("abcdefgh"), Ok("abcdefgh"), "in full, though others begin like it");
+        assert_eq!(found("-_xyz-"), Ok("-_xyz-12"));
+        let ambiguous =
+            "\"abcdef\" is the beginning of 3 keys: abcdefgh1, abcdefgh2, abcdefgh; give more of it";
+        assert_eq!(found("abcdef"), Err(ambiguous.to_owned()));
+        let too_short = |typed: &str| {
+            Err(format!("{typed:?} is too short to name a key; give at least 6 characters of its kid"))
+        };
+        for typed in ["-_xyz", "a", ""] {
+            assert_eq!(found(typed), too_short(typed));
+        }
+        let unknown = "there is no key \"ABCDEFGH\"; `attesto keys list` shows all";
+        assert_eq!(found("ABCDEFGH"), Err(unknown.to_owned()));
+    }
+
+    /// One in 64 of them begins with a hyphen.
+    #[test]
+    fn a_kid_may_look_like_an_option() {
+        for command in
+            [&["compromise"][..], &["retire"], &["destroy"], &["export-public"], &["rotate", "--kid"]]
+        {
+            let typed = [&["attesto", "keys"], command, &["-abcdef"]].concat();
+            assert!(crate::Cli::try_parse_from(&typed).is_ok(), "{typed:?}");
+            let typed = [&["attesto", "keys"], command, &["-abcdef", "--json"]].concat();
+            assert!(crate::Cli::try_parse_from(&typed).is_ok_and(|cli| cli.json), "{typed:?}");
+        }
+        let with_reason = ["attesto", "keys", "compromise", "-abcdef", "--reason", "leaked"];
+        assert!(crate::Cli::try_parse_from(with_reason).is_ok());
+    }
+}

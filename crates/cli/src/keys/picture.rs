@@ -40,6 +40,9 @@ impl Phase {
 /// Enough of a `kid` to tell it from others, and to name it in a command.
 const NAME: usize = 8;
 
+/// Phases at the very end that are shorter than a column.
+const MARGIN: usize = 3;
+
 const LEGEND: &str = ".... published   #### signs   ~~~~ retiring, still published";
 
 impl Picture {
@@ -48,7 +51,7 @@ impl Picture {
         let here = keys.iter().filter(|key| key.state.is_published()).map(|key| Lane::of(key, plan));
         let to_come = plan.iter().filter(|step| step.kid.is_none()).map(Lane::to_come);
         let mut lanes: Vec<_> = here.chain(to_come).collect();
-        lanes.sort_by_key(|lane| (lane.line, lane.phases.first().map(|phase| phase.0)));
+        lanes.sort_by_key(|lane| (lane.line, lane.begins_to_sign().is_none(), lane.begins_to_sign()));
         let begins = lanes.iter().filter_map(|lane| lane.phases.first()).map(|phase| phase.0);
         let from = begins.chain([now]).min().unwrap_or(now);
         let to = plan.iter().map(|step| step.at).chain([now]).max().unwrap_or(now);
@@ -76,7 +79,7 @@ impl Picture {
     }
 
     fn mark_now(&self, columns: usize) -> String {
-        let at = self.column(self.now, columns - 1);
+        let at = self.column(self.now, columns);
         if at + "v now".len() <= columns { format!("{:at$}v now", "") } else { format!("{:>at$}v", "now ") }
     }
 
@@ -87,11 +90,15 @@ impl Picture {
         format!("{from}{to:>rest$}")
     }
 
-    /// However short a phase is, it gets a column, so that what happens is seen in its order.
+    /// However short a phase is, it gets a column, so that what happens is seen in its order. For those at the end there
+    /// is a margin.
     fn draw_lane(&self, lane: &Lane, columns: usize) -> String {
         let mut drawn = String::new();
         let ends = lane.phases.iter().skip(1).map(|phase| phase.0).chain([self.to]);
         for ((start, phase), end) in lane.phases.iter().zip(ends) {
+            if *start == end && end < self.to {
+                continue;
+            }
             let blank = self.column(*start, columns).saturating_sub(drawn.len());
             drawn += &" ".repeat(blank);
             let wide = self.column(end, columns).saturating_sub(drawn.len()).max(1);
@@ -103,7 +110,8 @@ impl Picture {
     fn column(&self, at: Instant, columns: usize) -> usize {
         let whole = self.to.since(self.from).as_millis().max(1);
         let share = at.since(self.from).as_millis().min(whole);
-        usize::try_from(share * columns as u128 / whole).unwrap_or(columns)
+        let within = columns.saturating_sub(MARGIN);
+        usize::try_from(share * within as u128 / whole).unwrap_or(within)
     }
 }
 
@@ -121,6 +129,10 @@ impl Lane {
         Self { line: key.line(), name, phases: known.chain(planned).collect() }
     }
 
+    fn begins_to_sign(&self) -> Option<Instant> {
+        self.phases.iter().find(|phase| phase.1 == Phase::Signing).map(|phase| phase.0)
+    }
+
     fn to_come(step: &PlannedStep) -> Self {
         Self { line: step.line, name: "(new)".to_owned(), phases: vec![(step.at, Phase::Published)] }
     }
@@ -134,5 +146,115 @@ fn phase_after(step: KeyStep) -> Option<Phase> {
         KeyStep::Retire | KeyStep::Compromise => Some(Phase::Gone),
         // The private half is nobody's but the authority's.
         KeyStep::Destroy => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use attesto_core::{AuthorityId, KekId, KeyState, Purpose, SigningAlgorithm};
+
+    use super::*;
+
+    const LINE: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Rs256 };
+
+    fn at(seconds: i64) -> Instant {
+        Instant::from_seconds(seconds)
+    }
+
+    fn key(kid: &str, state: KeyState, instants: [Option<i64>; 3]) -> KeyRecord {
+        let [published_at, active_at, demoted_at] = instants.map(|instant| instant.map(at));
+        KeyRecord {
+            kid: kid.to_owned(),
+            algorithm: LINE.algorithm,
+            purpose: LINE.purpose,
+            state,
+            public_jwk: String::new(),
+            sealed_private_key: None,
+            kek_id: KekId(String::new()),
+            authority_id: AuthorityId(String::new()),
+            created_at: at(0),
+            published_at,
+            active_at,
+            demoted_at,
+            retired_at: None,
+            destroyed_at: None,
+            compromised_at: None,
+            mac: Vec::new(),
+        }
+    }
+
+    fn step(seconds: i64, step: KeyStep, kid: Option<&str>) -> PlannedStep {
+        PlannedStep { line: LINE, step, kid: kid.map(str::to_owned), at: at(seconds) }
+    }
+
+    fn draw(keys: &[KeyRecord], plan: &[PlannedStep], now: i64, width: usize) -> Vec<String> {
+        let picture = Picture::new(keys, plan, at(now)).draw(width);
+        picture.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn each_key_is_a_line_over_the_same_axis() {
+        let keys = [
+            key("staged-key", KeyState::Staged, [Some(200), None, None]),
+            key("active-key", KeyState::Active, [Some(0), Some(100), None]),
+            key("oldest-key", KeyState::Retiring, [Some(0), Some(0), Some(100)]),
+            key("gone", KeyState::Retired, [Some(0), Some(0), Some(50)]),
+        ];
+        let plan = [
+            step(300, KeyStep::Retire, Some("oldest-key")),
+            step(310, KeyStep::Destroy, Some("oldest-key")),
+            step(400, KeyStep::Promote, Some("staged-key")),
+            step(400, KeyStep::Demote, Some("active-key")),
+            step(400, KeyStep::Stage, None),
+            step(500, KeyStep::Retire, Some("active-key")),
+            step(500, KeyStep::Destroy, Some("active-key")),
+        ];
+        let drawn = draw(&keys, &plan, 250, 63);
+        let expected = [
+            "                                   v now",
+            "token RS256",
+            "oldest-k  ##########~~~~~~~~~~~~~~~~~~~~",
+            "active-k  ..........##############################~~~~~~~~~~",
+            "staged-k                      ....................##########",
+            "(new)                                             ..........",
+            "          1970-01-01T00:00:00.000Z     1970-01-01T00:08:20.000Z",
+        ];
+        assert_eq!(drawn[..7], expected);
+    }
+
+    #[test]
+    fn what_is_short_is_seen_and_nothing_is_wider_than_it_may_be() {
+        let day = 86_400;
+        let keys = [
+            key("active-key", KeyState::Active, [Some(0), Some(1), None]),
+            key("staged-key", KeyState::Staged, [Some(0), None, None]),
+        ];
+        let plan = [
+            step(30 * day, KeyStep::Promote, Some("staged-key")),
+            step(30 * day, KeyStep::Demote, Some("active-key")),
+            step(30 * day, KeyStep::Stage, None),
+            step(30 * day + 60, KeyStep::Retire, Some("active-key")),
+            step(30 * day + 70, KeyStep::Destroy, Some("active-key")),
+        ];
+        for width in [0, 30, 31, 59, 80, 100, 250] {
+            for now in [0, 15 * day, 30 * day, 40 * day] {
+                let drawn = draw(&keys, &plan, now, width);
+                // Below that it would be no picture.
+                let least = width.max(30);
+                let drawing = &drawn[..drawn.len() - 3];
+                assert!(drawing.iter().all(|line| line.len() <= least.max(60)), "{width}: {drawn:#?}");
+                assert!(drawing[..5].iter().all(|line| line.len() <= least), "{width}: {drawn:#?}");
+                assert!(drawing[0].contains('v') && drawing[0].contains("now"), "{drawn:#?}");
+                assert!(drawing[2].contains(".#") && drawing[2].contains("#~"), "{width}: {drawn:#?}");
+                assert!(drawing[3].contains(".#") && drawing[4].contains(" ."), "{width}: {drawn:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_plan_there_is_still_a_picture() {
+        assert_eq!(draw(&[], &[], 0, 60)[0], "          v now");
+        let alone = [key("active-key", KeyState::Active, [Some(0), Some(0), None])];
+        assert!(draw(&alone, &[], 100, 60)[2].starts_with("active-k  ####"));
     }
 }

@@ -1,3 +1,4 @@
+use std::io::{Write as _, stderr};
 use std::time::Duration;
 
 use attesto_core::{KekId, ServerReport};
@@ -74,7 +75,7 @@ impl Rewrap {
                 )));
             }
             if line != said {
-                eprintln!("waiting: {line}");
+                progress(&format!("waiting: {line}"));
                 said = line;
             }
             sleep(AGAIN).await;
@@ -86,10 +87,15 @@ impl Rewrap {
         while operation.keeper.rewrap_next(&operator(), &self.why.reason).await?.is_some() {
             step += 1;
             // A key that was made meanwhile is one more.
-            eprintln!("{step} of {}", steps.max(step));
+            progress(&format!("{step} of {}", steps.max(step)));
         }
         Ok(())
     }
+}
+
+/// Whoever watches may leave: the work goes on.
+fn progress(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
 }
 
 /// How many changes are left: the ledger, and every key.

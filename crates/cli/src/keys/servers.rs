@@ -24,11 +24,11 @@ impl Servers {
     pub fn sentence(&self) -> String {
         let behind: Vec<_> = self.running.iter().filter(|server| !self.has_it(server)).collect();
         match (self.running.len(), behind.as_slice()) {
-            (0, _) => "No server runs; it takes effect at the next start.".to_owned(),
+            (0, _) => "No server runs; the next one to start has it.".to_owned(),
             (1, []) => "1 running server has it.".to_owned(),
             (count, []) => format!("{count} running servers have it."),
             (count, behind) => format!(
-                "{} of {count} servers are behind: {}. One that cannot read its keys stops signing by itself; see its log.",
+                "Not loaded yet by {} of {count} servers: {}. One that cannot read its keys stops signing by itself; see its log.",
                 behind.len(),
                 behind.iter().map(|server| self.last_seen(server)).collect::<Vec<_>>().join(", ")
             ),
