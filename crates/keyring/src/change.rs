@@ -56,7 +56,7 @@ impl Keyring {
             rows.push(place.row(&new.key, new.line, *state, now)?);
         }
         let mut change = self.write(rows, moves.compromised)?;
-        change.revoked = moves.revoked;
+        change.revocation = moves.revocation;
         Ok(change)
     }
 
@@ -130,7 +130,7 @@ impl Keyring {
     fn follow(&self, mut ledger: KeyLedger, rows: Vec<KeyRecord>, kek: &KeyEncryptionKey) -> KeyChange {
         ledger.version = self.ledger.version + 1;
         ledger.mac = mac::ledger_mac(&ledger, &self.authority, kek);
-        KeyChange { from: Some(self.ledger.version), ledger, rows, revoked: None, used: None }
+        KeyChange { from: Some(self.ledger.version), ledger, rows, revocation: None, used: None }
     }
 
     fn place(&self) -> Result<Place<'_>, KeyringError> {
@@ -221,7 +221,7 @@ impl Place<'_> {
             mac: Vec::new(),
         };
         ledger.mac = mac::ledger_mac(&ledger, self.authority, self.kek);
-        KeyChange { from: None, ledger, rows, revoked: None, used: None }
+        KeyChange { from: None, ledger, rows, revocation: None, used: None }
     }
 }
 
@@ -300,6 +300,10 @@ mod tests {
         decided(|guards| table.destroy(kid, guards, MUCH_LATER + Duration::from_secs(3600)))
     }
 
+    fn compromised(table: &KeyTable, kid: &str) -> KeyMoves {
+        decided(|guards| table.compromise(kid, guards, LATER))
+    }
+
     fn states(rows: &[KeyRecord]) -> Vec<(&str, KeyState)> {
         rows.iter().map(|row| (row.kid.as_str(), row.state)).collect()
     }
@@ -349,7 +353,7 @@ mod tests {
         assert_eq!(FIRST.ledger.rows, expected.into_iter().collect());
         assert!(FIRST.ledger.compromised.is_empty());
         assert_eq!(FIRST.ledger.kek_id, KEKS.sealing().id());
-        assert!(FIRST.revoked.is_none() && FIRST.used.is_none());
+        assert!(FIRST.revocation.is_none() && FIRST.used.is_none());
     }
 
     #[test]
@@ -402,7 +406,7 @@ mod tests {
             assert_eq!(change.ledger.rows[&row.kid], row.mac, "a line that did not move");
         }
         assert_eq!(change.ledger.rows.len(), 5);
-        assert!(change.revoked.is_none() && change.used.is_none() && change.ledger.compromised.is_empty());
+        assert!(change.revocation.is_none() && change.used.is_none() && change.ledger.compromised.is_empty());
 
         let keyring = opened(&after);
         assert_eq!(keyring.active(ES256).unwrap().public_jwk().kid, next);
@@ -430,17 +434,17 @@ mod tests {
     fn what_is_compromised_stays_so() {
         let table = first(&[ES256], &KEKS);
         let [one, two] = [KeyState::Active, KeyState::Staged].map(|state| kid_in(&table.keys, ES256, state));
-        let (change, table) = changed(&table, table.compromise(&one, LATER).unwrap(), &KEKS);
+        let (change, table) = changed(&table, compromised(&table, &one), &KEKS);
         assert_eq!(
-            (change.revoked.as_deref(), &*change.ledger.compromised),
-            (Some(&*one), slice::from_ref(&one))
+            (change.revocation.map(|record| record.id), &*change.ledger.compromised),
+            (Some(one.clone()), slice::from_ref(&one))
         );
         assert_eq!(opened(&table).active(ES256).unwrap().public_jwk().kid, two);
 
-        let (change, table) = changed(&table, table.compromise(&two, LATER).unwrap(), &KEKS);
+        let (change, table) = changed(&table, compromised(&table, &two), &KEKS);
         assert_eq!(change.ledger.compromised, [one.clone(), two.clone()]);
         let (change, table) = changed(&table, KeyTable::stage(ES256), &KEKS);
-        assert_eq!((change.revoked, change.ledger.compromised), (None, vec![one.clone(), two.clone()]));
+        assert_eq!((change.revocation, change.ledger.compromised), (None, vec![one.clone(), two.clone()]));
 
         let keyring = opened(&table);
         let published = keyring.published(Purpose::Token);
@@ -455,7 +459,7 @@ mod tests {
     fn new_keys_stand_where_they_were_asked_for() {
         let alone = bound(&[made(ES256, KeyState::Active), ACTIVE.clone()]);
         let kid = kid_in(&alone.keys, ES256, KeyState::Active);
-        let (change, table) = changed(&alone, alone.compromise(&kid, LATER).unwrap(), &KEKS);
+        let (change, table) = changed(&alone, compromised(&alone, &kid), &KEKS);
         let states: Vec<_> = change.rows.iter().map(|row| (row.line(), row.state, row.active_at)).collect();
         assert_eq!(states[1..], [(ES256, KeyState::Active, Some(LATER)), (ES256, KeyState::Staged, None)]);
         let moves = KeyMoves {
@@ -480,7 +484,7 @@ mod tests {
         let (key, public) = to_import();
         let change = opened(&table).import(&key, ImportAs::Staged, LATER).unwrap();
         assert_eq!((change.from, change.ledger.version), (Some(1), 2));
-        assert!(change.used.is_none() && change.revoked.is_none());
+        assert!(change.used.is_none() && change.revocation.is_none());
         let [row] = &change.rows[..] else { panic!("one row") };
         assert_eq!((&row.kid, row.line(), row.state), (&public.kid, RS256, KeyState::Staged));
         assert_eq!((row.created_at, row.published_at, row.active_at), (LATER, Some(LATER), None));
@@ -523,7 +527,7 @@ mod tests {
         let roles = [ImportAs::Staged, ImportAs::VerifyOnly { until: LATER }];
         for role in roles {
             let table = applied(&table, &opened(&table).import(&key, role, LATER).unwrap());
-            let (_, leaked) = changed(&table, table.compromise(&public.kid, LATER).unwrap(), &KEKS);
+            let (_, leaked) = changed(&table, compromised(&table, &public.kid), &KEKS);
             for (table, again) in
                 [&table, &leaked].into_iter().flat_map(|table| roles.map(|role| (table, role)))
             {
@@ -546,7 +550,7 @@ mod tests {
             table = changed(&table, retired(&table, kid), keks).1;
         }
         table = changed(&table, destroyed(&table, &kids[0]), keks).1;
-        table = changed(&table, table.compromise(&kids[2], LATER).unwrap(), keks).1;
+        table = changed(&table, compromised(&table, &kids[2]), keks).1;
         let verify_only = ImportAs::VerifyOnly { until: LATER };
         let import = open(&table, keks).unwrap().import(&to_import().0, verify_only, LATER);
         applied(&table, &import.unwrap())
@@ -570,7 +574,7 @@ mod tests {
             assert_eq!(change.rows.len(), usize::from(step > 0), "first the ledger, then row by row");
             assert_eq!(change.ledger.kek_id, newer_kek().id());
             assert_eq!(change.ledger.version, opened(&table).version() + 1);
-            assert!(change.revoked.is_none() && change.used.is_none());
+            assert!(change.revocation.is_none() && change.used.is_none());
             table = applied(&table, &change);
             assert_signs(&opened(&table));
             assert!(open(&table, &older).is_err(), "step {step}");
@@ -657,7 +661,7 @@ mod tests {
             let change = begin_ledger(&table, &KEKS, &authority()).unwrap();
             assert_eq!((change.from, change.ledger.version), (None, 1));
             assert_eq!(change.ledger.kek_id, newer_kek().id());
-            assert!(change.ledger.compromised.is_empty() && change.revoked.is_none());
+            assert!(change.ledger.compromised.is_empty() && change.revocation.is_none());
             for (before, after) in table.keys.iter().zip(&change.rows) {
                 assert!(
                     mac::is_genuine(after, Format::V2, &kek) && !mac::is_genuine(after, Format::V1, &kek)

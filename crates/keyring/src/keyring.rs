@@ -221,7 +221,7 @@ fn private_of(
 
 #[cfg(test)]
 mod tests {
-    use attesto_core::{Instant, KekId, SigningAlgorithm};
+    use attesto_core::{Guards, Instant, KekId, KeyFacts, KeyPolicy, SigningAlgorithm};
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -490,7 +490,9 @@ mod tests {
     fn a_leaked_key_is_known_by_the_ledger() {
         let keyring = open(&bound(&FIRST.rows)).unwrap();
         assert!(!keyring.is_compromised(&STAGED.kid));
-        let moves = keyring.table().compromise(&STAGED.kid, NOW).unwrap();
+        let (policy, facts) = (KeyPolicy::default(), KeyFacts::default());
+        let guards = Guards { policy: &policy, facts: &facts };
+        let moves = keyring.table().compromise(&STAGED.kid, guards, NOW).unwrap();
         let change = keyring.change(moves, &[], NOW).unwrap();
         let keyring = open(&applied(keyring.table(), &change)).unwrap();
         assert!(keyring.is_compromised(&STAGED.kid));

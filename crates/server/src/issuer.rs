@@ -149,7 +149,7 @@ impl Issuer {
             Ok::<_, Unavailable>(sign_jws(signer, typ, claims).await?)
         };
         let token = timeout(SIGNATURE_TIMEOUT, signing).await.map_err(|_| Unavailable::SignerSlow)??;
-        self.keys.usage(&signer.public_jwk().kid).count();
+        self.keys.usage(&signer.public_jwk().kid).count(1);
         Ok(token)
     }
 

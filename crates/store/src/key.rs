@@ -1,4 +1,4 @@
-use attesto_core::{AuditEvent, AuthorityId, Instant, KekId, KeyChange, KeyRecord, KeyTable, RevocationKind};
+use attesto_core::{AuditEvent, AuthorityId, Instant, KekId, KeyChange, KeyRecord, KeyTable};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
@@ -64,8 +64,8 @@ impl Write<'_> {
         for event in events {
             self.record(event)?;
         }
-        if let (Some(kid), Some(event)) = (&change.revoked, events.first()) {
-            self.append_revocation(RevocationKind::Kid, kid, event.at, event.at)?;
+        if let Some(record) = &change.revocation {
+            self.append_record(record)?;
         }
         Ok(Changed::Yes)
     }

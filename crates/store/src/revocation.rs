@@ -47,6 +47,11 @@ impl Write<'_> {
         now: Instant,
     ) -> Result<(), StoreError> {
         let record = Revocation::new(kind, id.to_owned(), not_before, &self.authority()?, now);
+        self.append_record(&record)
+    }
+
+    /// Appends a record that says itself when it expires.
+    pub(crate) fn append_record(&mut self, record: &Revocation) -> Result<(), StoreError> {
         diesel::update(revocation_counter::table)
             .set(revocation_counter::seq.eq(revocation_counter::seq + 1))
             .execute(self.connection)?;
@@ -55,7 +60,7 @@ impl Write<'_> {
             .values((
                 revocations::seq.eq(seq),
                 revocations::kind.eq(record.kind as i32),
-                revocations::id.eq(record.id),
+                revocations::id.eq(&record.id),
                 revocations::not_before.eq(record.not_before.as_millis()),
                 revocations::expires_at.eq(record.expires_at.as_millis()),
             ))

@@ -1,4 +1,4 @@
-use attesto_core::{Instant, KeyFacts, KeyPolicy, KeyRecord};
+use attesto_core::{Guards, Instant, KeyRecord};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -30,8 +30,10 @@ impl Compromise {
         let operation = Operation::begin(place, output).await?;
         let (keyring, facts) = operation.read().await?;
         let leaked = find(keyring.table(), &self.kid)?;
-        let change = operation.change(&self.why, |table, _, now| table.compromise(&leaked.kid, now)).await?;
-        let (accepted, mut more) = accepted_until(leaked, &facts, operation.keeper.policy(), now());
+        let change = operation
+            .change(&self.why, |table, guards, now| table.compromise(&leaked.kid, guards, now))
+            .await?;
+        let (accepted, mut more) = accepted_until(leaked, operation.guards(&facts), now());
         let mut remark = accepted;
         if let Some(promoted) = signing(&change.rows) {
             let (unknown, and) = unknown_until(&operation, &facts, promoted);
@@ -43,9 +45,9 @@ impl Compromise {
 }
 
 /// What the leak still means for services that check by themselves: for people, and for programs.
-fn accepted_until(leaked: &KeyRecord, facts: &KeyFacts, policy: &KeyPolicy, now: Instant) -> (String, Value) {
-    let latest_exp = facts.of(&leaked.kid).latest_exp.filter(|exp| now < *exp);
-    let accepted_until = leaked.state.is_published().then(|| forgotten_at(facts, policy, now));
+fn accepted_until(leaked: &KeyRecord, guards: Guards<'_>, now: Instant) -> (String, Value) {
+    let latest_exp = guards.facts.of(&leaked.kid).latest_exp.filter(|exp| now < *exp);
+    let accepted_until = leaked.state.is_published().then(|| guards.forgotten_at(now));
     let accepted = match accepted_until {
         Some(at) => format!(
             " No session ended. Verifiers that hold the old JWK Set accept its tokens until they ask again, by {}, \
@@ -62,13 +64,7 @@ fn accepted_until(leaked: &KeyRecord, facts: &KeyFacts, policy: &KeyPolicy, now:
     };
     let more = json!({
         "accepted_until": accepted_until.map(rfc3339),
-        "latest_exp": facts.of(&leaked.kid).latest_exp.map(rfc3339),
+        "latest_exp": guards.facts.of(&leaked.kid).latest_exp.map(rfc3339),
     });
     (accepted + &expired, more)
-}
-
-/// When the last verifier has asked for a set without the key.
-fn forgotten_at(facts: &KeyFacts, policy: &KeyPolicy, now: Instant) -> Instant {
-    let kept = policy.verifier_refresh_interval.max(policy.verifier_cache_interval);
-    now + policy.confirmation_interval + facts.longest_jwks_lifetime + kept + policy.skew_interval
 }

@@ -76,6 +76,14 @@ impl Guards<'_> {
         }
     }
 
+    /// Until when a verifier may still trust a key that left the set at `now`.
+    pub fn forgotten_at(&self, now: Instant) -> Instant {
+        now + self.policy.confirmation_interval
+            + self.facts.longest_jwks_lifetime
+            + self.policy.verifier_refresh_interval.max(self.policy.verifier_cache_interval)
+            + self.policy.skew_interval
+    }
+
     /// Until when the authority needs the public half: no refresh token that the key signed lives longer. `None` while
     /// it may sign.
     pub fn needed_until(&self, key: &KeyRecord) -> Option<Instant> {
@@ -154,6 +162,20 @@ mod tests {
         ] {
             assert_eq!(answers(policy), (Some(at(promotable_at)), Some(at(withdrawable_at))), "{policy:?}");
         }
+    }
+
+    #[test]
+    fn a_withdrawn_key_is_trusted_until_the_last_set_that_has_it_is_gone() {
+        let forgotten_at = |policy: KeyPolicy, jwks| {
+            let facts = KeyFacts { longest_jwks_lifetime: Duration::from_secs(jwks), ..facts() };
+            Guards { policy: &policy, facts: &facts }.forgotten_at(at(0))
+        };
+        let default = KeyPolicy::default();
+        let long_caches = KeyPolicy { verifier_cache_interval: Duration::from_secs(900), ..default };
+        // 10 s confirmation, 600 s refresh or the longer cache, 60 s skew.
+        assert_eq!(forgotten_at(default, 600), at(1_270));
+        assert_eq!(forgotten_at(default, 7_200), at(7_870));
+        assert_eq!(forgotten_at(long_caches, 600), at(1_570));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use super::guard::Guards;
 use super::record::{KeyRecord, KeyState, Purpose};
 use super::table::KeyTable;
 use crate::instant::Instant;
+use crate::revocation::{Revocation, RevocationKind, VERIFIER_MARGIN};
 
 /// A change of keys that is decided, and neither authenticated nor written yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub struct KeyMoves {
     pub to_make: Vec<(Line, KeyState)>,
     /// The `kid` that is declared leaked.
     pub compromised: Option<String>,
-    /// The `kid` whose tokens services have to refuse from now on.
-    pub revoked: Option<String>,
+    /// What services have to learn.
+    pub revocation: Option<Revocation>,
 }
 
 /// Why keys do not change. Nothing was changed.
@@ -116,7 +117,7 @@ impl KeyTable {
     }
 
     /// Declares a key leaked. If it signs, a staged key takes over at once, or a new one if there is none.
-    pub fn compromise(&self, kid: &str, now: Instant) -> Result<KeyMoves, KeyRefusal> {
+    pub fn compromise(&self, kid: &str, guards: Guards<'_>, now: Instant) -> Result<KeyMoves, KeyRefusal> {
         let leaked = self.known(kid)?;
         if leaked.state == KeyState::Compromised {
             return Err(wrong_state(leaked, KeyStep::Compromise));
@@ -136,7 +137,12 @@ impl KeyTable {
         moves.moved.insert(0, leaked.compromised(now));
         moves.compromised = Some(kid.to_owned());
         // The feed speaks of tokens.
-        moves.revoked = (leaked.purpose == Purpose::Token).then(|| kid.to_owned());
+        moves.revocation = (leaked.purpose == Purpose::Token).then(|| Revocation {
+            kind: RevocationKind::Kid,
+            id: kid.to_owned(),
+            not_before: now,
+            expires_at: record_until(guards, now),
+        });
         Ok(moves)
     }
 
@@ -198,16 +204,25 @@ fn wait_for(key: &KeyRecord, step: KeyStep, from: Option<Instant>, now: Instant)
     }
 }
 
+/// Whoever has a leaked key can make tokens that never expire, so its record lives until the last verifier has fetched a
+/// set without it, and at least as long as any other record.
+fn record_until(guards: Guards<'_>, now: Instant) -> Instant {
+    guards.forgotten_at(now).max(now + guards.facts.longest_access_lifetime) + VERIFIER_MARGIN
+}
+
 fn wrong_state(key: &KeyRecord, step: KeyStep) -> KeyRefusal {
     KeyRefusal::WrongState { kid: key.kid.clone(), state: key.state, step }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::key::algorithm::SigningAlgorithm;
     use crate::key::fixture::{at, facts, key, table};
     use crate::key::guard::KeyPolicy;
+    use crate::key::table::KeyFacts;
 
     const LINE: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Rs256 };
     use KeyState::{Active, Compromised, Destroyed, Retired, Retiring, Staged};
@@ -264,7 +279,7 @@ mod tests {
     fn a_compromised_key_is_replaced_in_the_same_move() {
         let compromise = |keys: &[(&str, KeyState)], kid| {
             let table = table(keys);
-            decide(|_| table.compromise(kid, at(9_000)))
+            decide(|guards| table.compromise(kid, guards, at(9_000)))
         };
         let pair = [("a", Active), ("b", Staged)];
         assert_eq!(compromise(&pair, "a"), Ok((moved(&[("a", Compromised), ("b", Active)]), vec![Staged])));
@@ -285,11 +300,20 @@ mod tests {
     #[test]
     fn services_learn_of_a_leaked_token_key() {
         let table = table(&[("a", Active), ("b", Staged)]);
-        let moves = table.compromise("a", at(9_000)).unwrap();
-        assert_eq!((moves.revoked.as_deref(), moves.compromised.as_deref()), (Some("a"), Some("a")));
+        let (policy, facts) = (KeyPolicy::default(), facts());
+        let guards = Guards { policy: &policy, facts: &facts };
+        let moves = table.compromise("a", guards, at(9_000)).unwrap();
+        assert_eq!(moves.compromised.as_deref(), Some("a"));
+        let record = moves.revocation.unwrap();
+        assert_eq!((record.kind, record.id.as_str()), (RevocationKind::Kid, "a"));
+        assert_eq!((record.not_before, record.expires_at), (at(9_000), at(9_000 + 1_270 + 120)));
+        let long_lived = KeyFacts { longest_access_lifetime: Duration::from_secs(3_600), ..facts.clone() };
+        let guards = Guards { policy: &policy, facts: &long_lived };
+        let record = table.compromise("a", guards, at(9_000)).unwrap().revocation.unwrap();
+        assert_eq!(record.expires_at, at(9_000 + 3_600 + 120));
         let feed =
             KeyTable { keys: vec![KeyRecord { purpose: Purpose::Feed, ..key("f", Active) }], ledger: None };
-        assert_eq!(feed.compromise("f", at(9_000)).unwrap().revoked, None);
+        assert_eq!(feed.compromise("f", guards, at(9_000)).unwrap().revocation, None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::algorithm::Line;
 use super::record::{KekId, KeyRecord, KeyState};
 use crate::authority::Authority;
 use crate::instant::Instant;
+use crate::revocation::Revocation;
 
 /// All keys of the authority and the row that binds them together, as one consistent read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +64,8 @@ pub struct KeyChange {
     pub ledger: KeyLedger,
     /// New rows and changed ones. What stops being active stands before what becomes so.
     pub rows: Vec<KeyRecord>,
-    /// The `kid` whose tokens services have to refuse from now on.
-    pub revoked: Option<String>,
+    /// What services have to learn.
+    pub revocation: Option<Revocation>,
     /// The use of a key from elsewhere, as far as it is known.
     pub used: Option<(String, KeyUse)>,
 }

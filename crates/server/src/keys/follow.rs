@@ -43,20 +43,25 @@ async fn follow(app: &App) -> Result<(), KeyError> {
         app.keys.confirm(read_at);
         return Ok(());
     }
-    not_older(&table, loaded.keyring.version())?;
-    load(app, read_at).await
+    let in_use = loaded.keyring.version();
+    not_older(&table, in_use)?;
+    load(app, in_use, read_at).await
 }
 
 /// What was true once and is no more: a copy of the database in its place, or an old ledger with its rows.
-fn not_older(table: &KeyTable, loaded: i64) -> Result<(), KeyError> {
+fn not_older(table: &KeyTable, in_use: i64) -> Result<(), KeyError> {
     match &table.ledger {
-        Some(ledger) if ledger.version < loaded => Err(KeyError::WentBack { loaded, stored: ledger.version }),
+        Some(ledger) if ledger.version < in_use => {
+            Err(KeyError::WentBack { loaded: in_use, stored: ledger.version })
+        }
         _ => Ok(()),
     }
 }
 
-async fn load(app: &App, read_at: Instant) -> Result<(), KeyError> {
+async fn load(app: &App, in_use: i64, read_at: Instant) -> Result<(), KeyError> {
     let (keyring, facts) = app.keeper.read().await?;
+    // The store may hold something else than a moment ago.
+    not_older(keyring.table(), in_use)?;
     let keyring = keyring.layered(|signer| (app.keys.layer)(signer));
     let version = keyring.version();
     let guards = Guards { policy: app.keeper.policy(), facts: &facts };

@@ -55,9 +55,9 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// A token was signed.
-    pub fn count(&self) {
-        self.signatures.fetch_add(1, Ordering::Relaxed);
+    /// So many tokens were signed.
+    pub fn count(&self, tokens: i64) {
+        self.signatures.fetch_add(tokens, Ordering::Relaxed);
     }
 
     /// Makes certain that the store knows of access tokens that expire at `expires_at`, before one is signed. Asks it

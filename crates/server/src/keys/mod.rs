@@ -80,6 +80,13 @@ impl Keys {
         taken.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// They could not be noted, and are to be asked for again.
+    fn put_back(&self, signatures: &[(String, i64)]) {
+        for (kid, count) in signatures {
+            self.usage(kid).count(*count);
+        }
+    }
+
     /// The store still said the same at `read_at`.
     fn confirm(&self, read_at: Instant) {
         *self.lock_confirmed_at() = read_at;

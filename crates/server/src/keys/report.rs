@@ -46,12 +46,18 @@ fn report(app: &App) -> ServerReport {
 
 async fn write(app: &App, report: ServerReport) -> Result<(), StoreError> {
     let signatures = app.keys.take_signatures();
-    app.store
+    let noted = signatures.clone();
+    let written = app
+        .store
         .write(move |tx| {
-            note(tx, &signatures)?;
+            note(tx, &noted)?;
             tx.put_server(&report)
         })
-        .await
+        .await;
+    if written.is_err() {
+        app.keys.put_back(&signatures);
+    }
+    written
 }
 
 /// Tells the store that this server stops.

@@ -293,7 +293,7 @@ pub(crate) fn key_change(from: Option<i64>, rows: Vec<KeyRecord>) -> KeyChange {
         kek_id: KekId("00ff".to_owned()),
         mac: vec![7; 32],
     };
-    KeyChange { from, ledger, rows, revoked: None, used: None }
+    KeyChange { from, ledger, rows, revocation: None, used: None }
 }
 
 /// Which kind of constraint the database saw violated.

@@ -7,14 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use attesto_core::{
-    Actor, AuditEvent, Event, KeyChange, KeyRecord, KeyState, KeyTable, KeyUse, Line, RevocationKind,
-    VERIFIER_MARGIN,
+    Actor, AuditEvent, Event, KeyChange, KeyRecord, KeyState, KeyTable, KeyUse, Line, Revocation,
+    RevocationKind,
 };
 use attesto_store::{Changed, RecordedRevocation, Store};
 
-use crate::fixture::{
-    Database, LINES, LONGEST_ACCESS_LIFETIME, NOW, RS256, added, key, key_change, violation,
-};
+use crate::fixture::{Database, LINES, NOW, RS256, added, key, key_change, violation};
 use crate::processes::{Role, run_many, say};
 
 #[tokio::test]
@@ -35,7 +33,7 @@ async fn a_change_is_written_whole() {
         kind: RevocationKind::Kid as i32,
         id: "a".to_owned(),
         not_before: NOW.as_millis(),
-        expires_at: (NOW + LONGEST_ACCESS_LIFETIME + VERIFIER_MARGIN).as_millis(),
+        expires_at: (NOW + Duration::from_secs(1_234)).as_millis(),
     };
     assert_eq!(database.read(|read| read.list_revocations(0, 10)).await, [record]);
     let facts = database.read(|read| read.find_key_facts()).await;
@@ -95,7 +93,7 @@ async fn a_change_of_another_version_changes_nothing() {
     ] {
         let before = database.contents();
         let mut change = key_change(from, first_keys());
-        change.revoked = Some("a".to_owned());
+        change.revocation = Some(revocation("a"));
         change.used = Some(("a".to_owned(), KeyUse { latest_exp: Some(NOW), signatures: 1 }));
         assert_eq!(database.change_keys(change, &events()).await.unwrap(), expected, "{from:?}");
         assert_eq!(database.contents() == before, expected == Changed::LostRace, "{from:?}");
@@ -115,9 +113,15 @@ fn compromise() -> KeyChange {
     let rows = [("a", KeyState::Compromised), ("b", KeyState::Active), ("d", KeyState::Retiring)];
     let mut change = key_change(Some(1), rows.map(|(kid, state)| key(kid, RS256, state)).into());
     change.ledger.compromised.push("a".to_owned());
-    change.revoked = Some("a".to_owned());
+    change.revocation = Some(revocation("a"));
     change.used = Some(("d".to_owned(), KeyUse { latest_exp: Some(NOW), signatures: 4 }));
     change
+}
+
+/// The record of a leaked key, which says itself when it expires.
+fn revocation(kid: &str) -> Revocation {
+    let (kind, id) = (RevocationKind::Kid, kid.to_owned());
+    Revocation { kind, id, not_before: NOW, expires_at: NOW + Duration::from_secs(1_234) }
 }
 
 fn events() -> Vec<AuditEvent> {
@@ -211,7 +215,7 @@ fn next_change(table: &KeyTable, number: usize) -> KeyChange {
     let from = table.ledger.as_ref().map(|ledger| ledger.version);
     let version = from.unwrap_or(0) + 1;
     let name = format!("{version}.{number}");
-    let (rows, revoked) = match from {
+    let (rows, leaked) = match from {
         None => (LINES.iter().flat_map(|line| begin(*line, &name)).collect(), None),
         Some(_) => rotate(table, LINES[usize::try_from(version).unwrap() % LINES.len()], version, &name),
     };
@@ -221,9 +225,9 @@ fn next_change(table: &KeyTable, number: usize) -> KeyChange {
         let kept = before.rows.iter().filter(|(kid, _)| !change.ledger.rows.contains_key(*kid));
         let kept: Vec<_> = kept.map(|(kid, mac)| (kid.clone(), mac.clone())).collect();
         change.ledger.rows.extend(kept);
-        change.ledger.compromised = [&before.compromised[..], revoked.as_slice()].concat();
+        change.ledger.compromised = [&before.compromised[..], leaked.as_slice()].concat();
     }
-    KeyChange { revoked, ..change }
+    KeyChange { revocation: leaked.as_deref().map(revocation), ..change }
 }
 
 fn begin(line: Line, name: &str) -> [KeyRecord; 2] {
