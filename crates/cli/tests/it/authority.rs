@@ -160,11 +160,16 @@ impl Authority {
 
     /// Starts the server on a free port. `Err` is what a server said that ended instead of listening.
     pub(crate) fn try_start(&self) -> Result<Server, Outcome> {
+        self.try_start_as(|command| command)
+    }
+
+    /// The same, started by whatever `prepare` makes of the command.
+    pub(crate) fn try_start_as(&self, prepare: impl FnOnce(Command) -> Command) -> Result<Server, Outcome> {
         let before = fs::read_to_string(self.log_path()).unwrap_or_default().len();
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.command(self.serve);
-        command.args(["--listen", "127.0.0.1:0"]).stderr(log);
-        let (mut process, said, address) = Process::serve(&mut command);
+        command.args(["--listen", "127.0.0.1:0"]);
+        let (mut process, said, address) = Process::serve(prepare(command).stderr(log));
         let Some(address) = address else {
             let status = process.exit();
             return Err(Outcome::new(status.code(), said.concat(), self.log()[before..].to_owned()));

@@ -1,6 +1,7 @@
 //! Clients that refresh without end, while something happens to the keys.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
@@ -36,11 +37,11 @@ impl Load {
     /// is told to `watch`; whatever is no pair of tokens changes nothing for them.
     pub(crate) fn during<T>(
         &self,
-        server: &Server,
+        address: SocketAddr,
         watch: impl Fn(&Refreshed) + Sync,
         meanwhile: impl FnOnce() -> T,
     ) -> T {
-        let (address, watch, over) = (server.address, &watch, &AtomicBool::new(false));
+        let (watch, over) = (&watch, &AtomicBool::new(false));
         scope(|scope| {
             let _ends_however_it_goes = Ends(over);
             for held in &self.held {

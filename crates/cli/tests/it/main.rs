@@ -5,6 +5,8 @@ mod clients;
 mod commands;
 mod compromise;
 mod crash;
+mod crash_keys;
+mod disk_full;
 mod explain;
 mod http;
 mod init;

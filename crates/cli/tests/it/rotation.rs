@@ -22,8 +22,8 @@ use crate::load::{Ends, Load, kid};
 use crate::process::{Process, until};
 use crate::token::claims;
 
-/// A key is published for 1 + 2 + 1 + 2 + 1 = 7 s at least before it signs. Its last token expires 8 s after it stopped,
-/// which is known ahead for 16 s; then it leaves the set after 2 + 1 s more.
+/// A key is published for 2 + 2 + 1 + 2 + 1 = 8 s at least before it signs. Its last token expires 8 s after it stopped,
+/// 16 s as far as is known ahead; then it leaves the set after 2 + 2 s more.
 const INTERVALS: &str = r#"
 allow_short_intervals = true
 access_token_lifetime = "8s"
@@ -32,7 +32,7 @@ jwks_stale_while_revalidate = "1s"
 verifier_refresh_interval = "2s"
 verifier_cache_interval = "2s"
 verifier_skew_interval = "1s"
-key_confirmation_interval = "1s"
+key_confirmation_interval = "2s"
 key_stage_interval = "2s"
 key_rotation_interval = "12s"
 log = "warn"
@@ -85,7 +85,7 @@ fn three_rotations_under_load_and_no_valid_token_is_refused() {
         let ends = Ends(&over);
         let load = Load::sign_in(&server, CLIENTS, Duration::from_millis(250));
         load.during(
-            &server,
+            server.address,
             |refreshed| issued.add(refreshed.pair().access),
             || {
                 for _ in 0..COMMANDED {

@@ -1,0 +1,142 @@
+//! No space left while keys change: one line says so, nothing is lost and nothing is made anew. A limit on the size of
+//! files stands for the full disk; it needs no privileges, and writes fail for it halfway, as they do there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+use crate::authority::{Authority, CONFIGURATION};
+use crate::keeper::{Keeper, RS256, SHORT_INTERVALS, active, states, with_keks};
+use crate::process::{run, until};
+use crate::server::Server;
+
+/// What SQLite makes of a write that the limit cut off. Of a disk that has no space left it says that it is full.
+const CAUSE: &str = "the database refused: disk I/O error";
+
+#[test]
+fn a_command_without_space_changes_nothing_and_works_when_there_is_some() {
+    let authority = with_two_keks();
+    let keeper = Keeper::of(&authority);
+    let server = authority.start();
+    let mut pair = server.sign_in();
+    let leaked = active(&keeper.table(), RS256).kid.clone();
+    for command in [&["keys", "rotate"][..], &["keys", "compromise", &leaked], &["keys", "rewrap"]] {
+        until("a rotation is permitted", || keeper.permits_rotation(RS256).then_some(()));
+        let before = keeper.table();
+        let outcome = run(&mut limited(&authority.command(command), Some(0)), "");
+        assert_eq!(outcome.refused(1), CAUSE, "{command:?}");
+        assert_eq!(keeper.table(), before, "{command:?}");
+        pair = server.refresh(&pair.refresh).pair();
+
+        assert_eq!(authority.run(command).any().0, Some(0), "{command:?}");
+        assert_ne!(keeper.table(), before);
+        pair = server.refresh(&pair.refresh).pair();
+    }
+    server.stop();
+}
+
+/// With a little more space each time, a rewrap gets a little further each time.
+#[test]
+fn a_rewrap_that_runs_out_of_space_goes_on_where_it_stopped() {
+    let authority = with_two_keks();
+    for _ in 0..4 {
+        authority.run(&["keys", "stage", "--algorithm", "ES256"]).done();
+    }
+    let keeper = Keeper::of(&authority);
+    let server = authority.start();
+    let before = keeper.table();
+    let mut seen = BTreeSet::new();
+    for attempt in 1.. {
+        assert!(attempt < 30, "it never ends");
+        let (rewrap, room) = (authority.command(&["keys", "rewrap"]), log_size(&authority) + 25_000);
+        let (code, _, said) = run(&mut limited(&rewrap, Some(room)), "").any();
+        let table = keeper.table();
+        assert_eq!(states(&table), states(&before));
+        seen.insert(table.keys.iter().filter(|key| key.kek_id != before.keys[0].kek_id).count());
+        if code == Some(0) {
+            break;
+        }
+        let line = said.lines().last().unwrap();
+        assert_eq!((code, line), (Some(1), &*format!("attesto: {CAUSE}")));
+    }
+    assert!(seen.len() > 2 && seen.contains(&before.keys.len()), "{seen:?}");
+    server.stop();
+}
+
+/// The server cannot rotate, nor renew a session. It says so once, goes on with all that needs no space, and with the
+/// rest as soon as there is some.
+#[test]
+fn a_server_without_space_serves_what_it_can_and_rotates_later() {
+    let settings = [CONFIGURATION, SHORT_INTERVALS, "key_rotation_interval = \"1s\"\n"].concat();
+    let authority = Authority::configured(&settings);
+    authority.set_up();
+    let server = authority.try_start_as(|command| limited(&command, None)).expect("the server starts");
+    let keeper = Keeper::of(&authority);
+    let mut pair = server.sign_in();
+    until("the write-ahead log goes beyond the limit", || {
+        pair = server.refresh(&pair.refresh).pair();
+        (log_size(&authority) > LIMIT).then_some(())
+    });
+
+    limit(&server, Some(LIMIT));
+    let before = keeper.table();
+    let stuck =
+        || authority.log().lines().filter(|line| line.contains("schedule of the signing keys")).count();
+    until("the schedule is stuck", || (stuck() > 0).then_some(()));
+    sleep(Duration::from_secs(3));
+    assert_eq!(stuck(), 1, "{}", authority.log());
+    assert!(authority.log().contains(CAUSE), "{}", authority.log());
+    assert_eq!(keeper.table(), before);
+    assert_eq!(server.get("/livez").status, 200);
+    assert!(server.get("/.well-known/jwks.json").body.contains(&active(&before, RS256).kid));
+    assert_eq!(server.verify(&pair.refresh).status, 200);
+    assert_eq!(server.refresh(&pair.refresh).status, 503);
+
+    limit(&server, None);
+    server.refresh(&pair.refresh).pair();
+    let kid = &active(&before, RS256).kid;
+    until("the schedule goes on", || (active(&keeper.table(), RS256).kid != *kid).then_some(()));
+    server.stop();
+}
+
+/// In bytes. What the server logs is less.
+const LIMIT: u64 = 64 * 1024;
+
+/// The same program, for which writing beyond so many bytes of a file fails instead of ending it.
+fn limited(command: &Command, bytes: Option<u64>) -> Command {
+    let script = r#"trap "" XFSZ; ulimit -S -f "$1"; shift; exec "$@""#;
+    let blocks = bytes.map_or("unlimited".to_owned(), |bytes| (bytes / 512).to_string());
+    let mut limited = Command::new("sh");
+    limited.args(["-c", script, "sh", &blocks]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited.current_dir(command.get_current_dir().unwrap());
+    limited
+}
+
+/// In bytes.
+fn log_size(authority: &Authority) -> u64 {
+    fs::metadata(authority.data().join("attesto.db-wal")).unwrap().len()
+}
+
+/// No key leaves the set while we look.
+fn with_two_keks() -> Authority {
+    let settings = [CONFIGURATION, SHORT_INTERVALS].concat();
+    let long = settings.replace("access_token_lifetime = \"2s\"", "access_token_lifetime = \"1h\"");
+    with_keks(&long, "\"other\", \"kek\"")
+}
+
+/// Changes the limit of a server that runs.
+fn limit(server: &Server, bytes: Option<u64>) {
+    let pid = Pid::from_child(&server.process.0);
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
+}
