@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Outcome, Process, attesto, run};
+use crate::process::{Outcome, Process, attesto, run, without_settings};
 use crate::server::{Credentials, Server};
 
 /// The smallest configuration.
@@ -196,6 +196,11 @@ impl Authority {
         command.args(arguments).args(&self.place).envs(self.variables.iter().cloned());
         command.current_dir(self.folder.path());
         command
+    }
+
+    /// Gives another program the settings from the environment that commands get, and no others.
+    pub(crate) fn environment(&self, command: &mut Command) {
+        without_settings(command).envs(self.variables.iter().cloned());
     }
 
     fn log_path(&self) -> PathBuf {

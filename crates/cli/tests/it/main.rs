@@ -16,6 +16,7 @@ mod load;
 mod parallel;
 mod process;
 mod rotation;
+mod runbook;
 mod secrets;
 mod server;
 mod start;

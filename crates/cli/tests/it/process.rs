@@ -23,12 +23,17 @@ pub(crate) struct Outcome {
 /// `attesto`, without any setting from the environment of the tests.
 pub(crate) fn attesto() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attesto"));
+    without_settings(&mut command).stdin(Stdio::null());
+    command
+}
+
+/// Takes the settings of the environment of the tests away from a program.
+pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("ATTESTO_") {
             command.env_remove(name);
         }
     }
-    command.stdin(Stdio::null());
     command
 }
 

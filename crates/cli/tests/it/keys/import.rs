@@ -1,15 +1,14 @@
 use std::fs;
 
 use attesto_server::Clock;
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::{audited, kid_in, kid_of, kids, list, members, once_allowed, quick, start, state_of, text};
+use super::{
+    audited, kid_in, kid_of, kids, list, members, once_allowed, pem, quick, rsa, rsa_pem, start, state_of,
+    text,
+};
 use crate::authority::{Authority, CONFIGURATION};
 use crate::process::until;
 
@@ -18,7 +17,7 @@ fn a_key_from_elsewhere_signs_one_day() {
     let authority = quick(Authority::dev()).with("SUDO_USER", "grace");
     let server = start(&authority);
     let file = authority.data().join("old.pem");
-    fs::write(&file, pem("PRIVATE KEY", &rsa())).unwrap();
+    fs::write(&file, rsa_pem()).unwrap();
     let file = file.to_str().unwrap();
 
     let done = authority.json(&["keys", "import", file, "--staged", "--reason", "from Django"]);
@@ -78,7 +77,7 @@ fn what_is_no_good_is_named_with_its_file() {
     authority.set_up();
     authority.settle();
     let folder = authority.data();
-    let good = pem("PRIVATE KEY", &rsa());
+    let good = rsa_pem();
     let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
     let ec = ec.to_pkcs8v1().unwrap();
     let contents = [
@@ -112,7 +111,7 @@ fn the_end_of_its_tokens_has_to_be_said_and_has_to_be_likely() {
     let authority = Authority::configured(CONFIGURATION);
     authority.set_up();
     let file = authority.data().join("old.pem");
-    fs::write(&file, pem("PRIVATE KEY", &rsa())).unwrap();
+    fs::write(&file, rsa_pem()).unwrap();
     let import =
         |options: &[&str]| authority.run(&[&["keys", "import", file.to_str().unwrap()], options].concat());
     let staged = kid_of(&authority, "staged");
@@ -136,18 +135,6 @@ fn the_end_of_its_tokens_has_to_be_said_and_has_to_be_likely() {
     }
     assert_eq!((list(&authority).len(), kid_of(&authority, "staged")), (2, staged));
     import(&["--verify-only", "--until", &in_seconds(399 * 24 * 60 * 60)]).done();
-}
-
-/// PKCS#8.
-fn rsa() -> Vec<u8> {
-    let key: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
-    key.as_ref().to_vec()
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn in_seconds(seconds: i64) -> String {

@@ -12,6 +12,11 @@ mod rewrap;
 use std::collections::BTreeSet;
 
 use attesto_token::base64url_decode;
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::RsaKeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::authority::Authority;
@@ -20,7 +25,7 @@ use crate::server::Server;
 
 /// Intervals of seconds: a staged key may be promoted two seconds after it was published, and a retiring one withdrawn
 /// one second after its last token has expired.
-pub(crate) const SHORT_INTERVALS: [(&str, &str); 9] = [
+const SHORT_INTERVALS: [(&str, &str); 9] = [
     ("ATTESTO_ALLOW_SHORT_INTERVALS", "true"),
     ("ATTESTO_JWKS_MAX_AGE", "1s"),
     ("ATTESTO_JWKS_STALE_WHILE_REVALIDATE", "0s"),
@@ -39,7 +44,7 @@ fn quick(authority: Authority) -> Authority {
 
 /// Starts a server, and waits until commands know of it: it says so right after it listens.
 #[track_caller]
-fn start(authority: &Authority) -> Server {
+pub(crate) fn start(authority: &Authority) -> Server {
     let server = authority.start();
     until("the server reports", || {
         let plan = authority.run(&["keys", "plan"]).done();
@@ -123,4 +128,21 @@ fn text(value: &Value) -> String {
 #[track_caller]
 fn instant(value: &Value) -> i64 {
     chrono::DateTime::parse_from_rfc3339(&text(value)).expect("RFC 3339").timestamp_millis()
+}
+
+/// The PEM file of a new RSA key, in PKCS#8.
+pub(crate) fn rsa_pem() -> String {
+    pem("PRIVATE KEY", &rsa())
+}
+
+/// A new RSA key in PKCS#8.
+fn rsa() -> Vec<u8> {
+    let key: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
+    key.as_ref().to_vec()
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
