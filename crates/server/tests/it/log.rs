@@ -1,62 +1,10 @@
 //! What the log says, and what it never says.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, OnceLock};
-
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use actix_web::test::TestRequest;
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::fixture::{ADA, Authority, NEW_PASSWORD, OBTAIN, PASSWORD, REFRESH, SECOND, signature_of};
-
-/// Everything that is logged in this process, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture() -> Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Self::default();
-            tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::TRACE)
-                .with_ansi(false)
-                .with_writer(log.clone())
-                .init();
-            log
-        })
-        .clone()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// The lines that stand in the span of a request.
-    fn of_request(&self, request_id: &str) -> Vec<String> {
-        self.text().lines().filter(|line| line.contains(request_id)).map(str::to_owned).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::fixture::{ADA, Authority, Log, NEW_PASSWORD, OBTAIN, PASSWORD, REFRESH, SECOND, signature_of};
 
 #[actix_web::test]
 async fn no_password_and_no_token_is_ever_logged() {

@@ -6,6 +6,7 @@
 mod fixture;
 
 mod health;
+mod keys;
 mod simplejwt;
 mod well_known;
 

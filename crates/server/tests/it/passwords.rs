@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::time::{sleep, timeout};
 
-use crate::fixture::{ADA, Act, Answer, Authority, NO_ACCOUNT, PASSWORD, hashed};
+use crate::fixture::{ADA, Act, Answer, Authority, BUSY, NO_ACCOUNT, PASSWORD, hashed};
 
 /// Where guesses come from that shall not count for anybody else.
 const ELSEWHERE: &str = "198.51.100.1:1";
@@ -22,8 +22,6 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 /// However many cores have to be kept busy.
 const MANY_GUESSES: &str = "throttle_address_failures = 100000";
-
-const BUSY: &str = r#"{"detail":"Service temporarily unavailable, try again later."}"#;
 
 /// A stored hash with so many passes that one comparison takes about `duration`, on whatever machine this is.
 fn slow_hash(duration: Duration) -> PasswordHash {

@@ -44,7 +44,7 @@ async fn leave_rows_behind() -> Folder {
     authority.obtain("nobody", "wrong").await;
     let event = authority.event(Event::SignInRefused);
     authority.write(move |tx| (0..MANY).try_for_each(|_| tx.record(&event))).await;
-    authority.into_folder()
+    authority.into_folder().await
 }
 
 #[test]
@@ -57,10 +57,15 @@ fn expired_rows_vanish_while_the_server_runs() {
 
     let live = Live::serve(folder);
     let begun = Instant::now();
-    let newest = || block_on(live.store.read(|tx| tx.list_audit_events(2000))).unwrap();
+    let old = || {
+        let mut events = block_on(live.store.read(|tx| tx.list_audit_events(2000))).unwrap();
+        // The server's own schedule leaves new ones.
+        events.retain(|event| event.at < (NOW + DAY).as_millis());
+        events.len()
+    };
     // Audit rows are the last to go.
-    while !newest().is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{} are left", newest().len());
+    while old() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} are left", old());
         thread::sleep(Duration::from_millis(50));
     }
     let left = block_on(remove_leftovers(&live.store));
