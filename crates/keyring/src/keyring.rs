@@ -356,8 +356,11 @@ mod tests {
         assert_eq!(refusal(&bound(std::slice::from_ref(&STAGED))), KeyringError::NoActiveKey);
         let feed = made(FEED, KeyState::Active);
         assert_eq!(refusal(&bound(&[feed, STAGED.clone()])), KeyringError::NoActiveKey);
-        let twins =
-            refusal(&bound(&[ACTIVE.clone(), made(ES256, KeyState::Active), in_state(KeyState::Active)]));
+        let made_at =
+            |row: &KeyRecord, millis| rewritten(row, |row| row.created_at = Instant::from_millis(millis));
+        let (one, other) = (made_at(&ACTIVE, 1), made_at(&in_state(KeyState::Active), 3));
+        let of_another_line = made_at(&made(ES256, KeyState::Active), 2);
+        let twins = refusal(&bound(&[one, of_another_line, other]));
         let KeyringError::TwoActiveKeys { first, second } = twins else { panic!("{twins}") };
         assert!([&first, &second].contains(&&ACTIVE.kid) && [&first, &second].contains(&&STAGED.kid));
         assert_ne!(first, second);
@@ -404,7 +407,7 @@ mod tests {
     #[test]
     fn every_field_of_the_ledger_is_under_its_mac() {
         type Change = fn(&mut KeyLedger);
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 17] = [
             ("version", |ledger| ledger.version += 1),
             ("version, backwards", |ledger| ledger.version -= 1),
             ("rows, one put back", |ledger| drop(ledger.rows.insert(ACTIVE.kid.clone(), ACTIVE.mac.clone()))),
@@ -419,6 +422,10 @@ mod tests {
             ("compromised, one less", |ledger| drop(ledger.compromised.pop())),
             ("compromised, none", |ledger| ledger.compromised.clear()),
             ("compromised, two as one", |ledger| ledger.compromised = vec![ledger.compromised.concat()]),
+            ("compromised, another", |ledger| ledger.compromised[0] = "another".to_owned()),
+            ("compromised, cut elsewhere", |ledger| {
+                ledger.compromised = vec!["a".to_owned(), "bc".to_owned()];
+            }),
             ("kek_id", |ledger| ledger.kek_id = older_kek().id()),
             ("mac", |ledger| ledger.mac[0] ^= 1),
             ("mac, cut", |ledger| ledger.mac.truncate(16)),
@@ -426,7 +433,7 @@ mod tests {
         ];
         let ledger = altered(bound(&after_rotation()).ledger.as_ref().unwrap(), |ledger| {
             ledger.version = 7;
-            ledger.compromised = vec!["a".to_owned(), "b".to_owned()];
+            ledger.compromised = vec!["ab".to_owned(), "c".to_owned()];
             ledger.mac = mac::ledger_mac(ledger, &authority(), KEKS.sealing());
         });
         let with = |ledger| KeyTable { keys: after_rotation().to_vec(), ledger: Some(ledger) };
