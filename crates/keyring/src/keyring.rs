@@ -225,12 +225,13 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::change::Place;
+    use crate::change::{NewKey, Place, first_keys};
     use crate::error::SignError;
     use crate::fixture::{
         ACTIVE, ES256, FEED, FIRST, KEKS, NOW, RS256, STAGED, altered, applied, authority, bound, made,
         newer_kek, older_kek, rewritten,
     };
+    use crate::rsa_bits::RsaBits;
     use crate::signer::Signing;
 
     fn open(table: &KeyTable) -> Result<Keyring, KeyringError> {
@@ -496,13 +497,14 @@ mod tests {
     #[test]
     fn a_leaked_key_is_known_by_the_ledger() {
         let keyring = open(&bound(&FIRST.rows)).unwrap();
-        assert!(!keyring.is_compromised(&STAGED.kid));
-        let (policy, facts) = (KeyPolicy::default(), KeyFacts::default());
-        let guards = Guards { policy: &policy, facts: &facts };
-        let moves = keyring.table().compromise(&STAGED.kid, guards, NOW).unwrap();
-        let change = keyring.change(moves, &[], NOW).unwrap();
+        let leaked = &FIRST.rows[3].kid;
+        assert!(!keyring.is_compromised(leaked));
+        let guards = Guards { policy: &KeyPolicy::default(), facts: &KeyFacts::default() };
+        let moves = keyring.table().compromise(leaked, guards, NOW).unwrap();
+        let next = NewKey::make(ES256, RsaBits::B2048).unwrap();
+        let change = keyring.change(moves, &[next], NOW).unwrap();
         let keyring = open(&applied(keyring.table(), &change)).unwrap();
-        assert!(keyring.is_compromised(&STAGED.kid));
+        assert!(keyring.is_compromised(leaked));
         assert!(!keyring.is_compromised(&ACTIVE.kid) && !keyring.is_compromised("another"));
     }
 
@@ -538,7 +540,7 @@ mod tests {
     #[test]
     fn rows_need_their_own_kek_and_any_of_the_list_will_do() {
         let older = Arc::new(KeyEncryptionKeys::new(older_kek(), Vec::new()));
-        let change = crate::first_keys(&older, &authority(), &[ES256], crate::RsaBits::B2048, NOW).unwrap();
+        let change = first_keys(&older, &authority(), &[ES256], RsaBits::B2048, NOW).unwrap();
         let table = KeyTable { keys: change.rows, ledger: Some(change.ledger) };
         assert!(open(&table).is_ok(), "the second of the list");
 
