@@ -1,6 +1,7 @@
 //! The keys of an authority as the program itself reads and changes them, for what no command shows.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use attesto_core::{
     Guards, KeyFacts, KeyRecord, KeyState, KeyTable, Line, Purpose, RevocationKind, SigningAlgorithm,
@@ -49,8 +50,12 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Of an authority that is set up.
     pub(crate) fn of(authority: &Authority) -> Self {
-        let file = authority.data().join("attesto.toml");
-        let settings = Settings::read(Some(&file), []).unwrap();
+        Self::configured_in(&authority.data().join("attesto.toml"))
+    }
+
+    /// Of the authority that has this configuration file.
+    pub(crate) fn configured_in(file: &Path) -> Self {
+        let settings = Settings::read(Some(file), []).unwrap();
         let store = Store::open(&settings.database).unwrap();
         let keeper = block_on(attesto_server::keeper(&store, &settings)).unwrap();
         Self { store, keeper }

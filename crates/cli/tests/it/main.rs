@@ -15,6 +15,7 @@ mod keys;
 mod load;
 mod parallel;
 mod process;
+mod rotate_many;
 mod rotation;
 mod runbook;
 mod secrets;

@@ -11,7 +11,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use attesto_server::Clock;
-use attesto_token::JwkSet;
+use attesto_token::{Algorithm, JwkSet};
 use attesto_verifier::Verifier;
 use serde_json::{Map, Value};
 
@@ -212,7 +212,7 @@ fn verifiers(tools: &Tools, address: SocketAddr) -> Vec<(String, Kind)> {
     ];
     for number in 0..LONGEST_KEEPERS {
         let until = Instant::now() + number * LONGEST_PERMITTED / LONGEST_KEEPERS;
-        let keeper = Kind::LongestKeeper(LongestKeeper::new(address, until));
+        let keeper = Kind::LongestKeeper(LongestKeeper::new(address, LONGEST_PERMITTED, until));
         verifiers.push((format!("longest keeper {number}"), keeper));
     }
     verifiers
@@ -239,10 +239,6 @@ impl Kind {
     }
 }
 
-fn verdict(verifier: &Verifier, token: &str) -> Result<(), String> {
-    verifier.verify::<Map<String, Value>>(token).map(drop).map_err(|error| error.code().to_owned())
-}
-
 /// A program that answers each line with a line.
 struct Conversation {
     _process: Process,
@@ -265,29 +261,40 @@ impl Conversation {
 }
 
 /// Fetches a set, and asks for no other one before it must, whatever key a token names.
-struct LongestKeeper {
+pub(crate) struct LongestKeeper {
     address: SocketAddr,
     verifier: Verifier,
+    lifetime: Duration,
     keeps_until: Instant,
 }
 
 impl LongestKeeper {
-    fn new(address: SocketAddr, keeps_until: Instant) -> Self {
-        let verifier = Verifier::from_jwks(ISSUER, AUDIENCE, &fetch(address)).unwrap();
-        Self { address, verifier, keeps_until }
+    /// Keeps each set for `lifetime`, and the first one `until` then.
+    pub(crate) fn new(address: SocketAddr, lifetime: Duration, until: Instant) -> Self {
+        Self { address, verifier: with_keys(&fetch(address)), lifetime, keeps_until: until }
     }
 
-    fn verdict(&mut self, token: &str) -> Result<(), String> {
+    pub(crate) fn verdict(&mut self, token: &str) -> Result<(), String> {
         if Instant::now() >= self.keeps_until {
             self.verifier.replace_keys(&fetch(self.address)).unwrap();
-            self.keeps_until = Instant::now() + LONGEST_PERMITTED;
+            self.keeps_until = Instant::now() + self.lifetime;
         }
         verdict(&self.verifier, token)
     }
 }
 
+/// A verifier that has these keys, and fetches none.
+pub(crate) fn with_keys(set: &JwkSet) -> Verifier {
+    let builder = Verifier::builder(ISSUER).audience(AUDIENCE);
+    builder.algorithms(&[Algorithm::Rs256, Algorithm::Es256]).build_offline(set).unwrap()
+}
+
+pub(crate) fn verdict(verifier: &Verifier, token: &str) -> Result<(), String> {
+    verifier.verify::<Map<String, Value>>(token).map(drop).map_err(|error| error.code().to_owned())
+}
+
 /// The set as it is published now.
-fn fetch(address: SocketAddr) -> JwkSet {
+pub(crate) fn fetch(address: SocketAddr) -> JwkSet {
     let answer = Connection::open(address).unwrap().ask(&get("/.well-known/jwks.json")).unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     JwkSet::parse(answer.body.as_bytes()).unwrap()
