@@ -9,16 +9,22 @@ use crate::app::App;
 pub async fn report_keys(app: web::Data<App>) {
     let mut ticks = interval(ServerReport::INTERVAL / 8);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut reported = None;
+    let (mut reported, mut trouble) = (None, None);
     loop {
         ticks.tick().await;
         let report = report(&app);
-        if is_due(reported.as_ref(), &report) {
-            match write(&app, report.clone()).await {
-                Ok(()) => reported = Some(report),
-                Err(cause) => tracing::warn!(%cause, "this server could not report itself; trying again"),
-            }
+        if !is_due(reported.as_ref(), &report) {
+            continue;
         }
+        let cause = write(&app, report.clone()).await.err().map(|error| error.to_string());
+        match &cause {
+            None => reported = Some(report),
+            Some(cause) if trouble.as_ref() != Some(cause) => {
+                tracing::warn!(%cause, "this server could not report itself; trying again");
+            }
+            Some(_) => {}
+        }
+        trouble = cause;
     }
 }
 
