@@ -50,6 +50,9 @@ impl Keyring {
     /// Authenticates what was decided: the rows that move, those of the new keys, and the ledger over all. `made` holds
     /// a key for each that `moves` asks for, in the same order; they are published from `now` on.
     pub fn change(&self, moves: KeyMoves, made: &[NewKey], now: Instant) -> Result<KeyChange, KeyringError> {
+        if !moves.to_make.iter().map(|(line, _)| *line).eq(made.iter().map(NewKey::line)) {
+            return Err(KeyringError::NotGenerated);
+        }
         let place = self.place()?;
         let mut rows = moves.moved.into_iter().map(|row| self.renewed(row)).collect::<Result<Vec<_>, _>>()?;
         for ((_, state), new) in moves.to_make.iter().zip(made) {

@@ -34,7 +34,7 @@ enum Step {
     Doc,
     /// Installs the real clients; without it, their tests are left out
     Clients,
-    /// Every test and documented example
+    /// Every test and documented example; those of the verifier with its other backend, too
     Tests,
 }
 
@@ -109,9 +109,15 @@ impl Checks {
     }
 
     fn tests(&mut self) -> Result<(), Failure> {
+        self.test(&["--workspace"])?;
+        // The verifier's other backend: everywhere else aws-lc stands beside it.
+        self.test(&["--package", "attesto-verifier", "--no-default-features", "--features", "ring,reqwest"])
+    }
+
+    fn test(&mut self, selection: &[&str]) -> Result<(), Failure> {
         let passed_before = self.tally.passed;
-        let mut tests = command::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
-        tests.envs(self.environment.iter().cloned());
+        let mut tests = command::cargo(["test", "--locked", "--no-fail-fast"]);
+        tests.args(selection).envs(self.environment.iter().cloned());
         command::for_each_line(&mut tests, "the failures are listed above", |line| {
             print!("{line}");
             self.tally.add_line(line);

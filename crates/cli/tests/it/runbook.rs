@@ -46,7 +46,7 @@ fn the_runbook_of_keys_does_what_it_says() {
     assert!(status.success(), "the last block failed: {status}");
 }
 
-/// One whose guards wait for seconds, with the file of an old key beside it.
+/// One whose guards wait for seconds, with the files of two old keys beside it.
 fn authority() -> Authority {
     let authority = [
         ("ATTESTO_ALLOW_SHORT_INTERVALS", "true"),
@@ -61,7 +61,9 @@ fn authority() -> Authority {
     let authority = authority
         .into_iter()
         .fold(Authority::configured(CONFIGURATION), |authority, (name, text)| authority.with(name, text));
-    fs::write(authority.data().join("simplejwt.pem"), rsa_pem()).unwrap();
+    for file in ["simplejwt.pem", "other.pem"] {
+        fs::write(authority.data().join(file), rsa_pem()).unwrap();
+    }
     authority.set_up();
     authority
 }
