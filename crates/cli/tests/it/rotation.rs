@@ -20,6 +20,7 @@ use crate::clients::{Tools, program};
 use crate::http::{Connection, get};
 use crate::load::{Ends, Load, kid};
 use crate::process::{Process, until};
+use crate::server::Server;
 use crate::token::claims;
 
 /// A key is published for 2 + 2 + 1 + 2 + 1 = 8 s at least before it signs. Its last token expires 8 s after it stopped,
@@ -83,6 +84,7 @@ fn three_rotations_under_load_and_no_valid_token_is_refused() {
             })
             .collect();
         let ends = Ends(&over);
+        scope.spawn(|| sign_in_without_end(&server, &issued, &over));
         let load = Load::sign_in(&server, CLIENTS, Duration::from_millis(250));
         load.during(
             server.address,
@@ -92,8 +94,6 @@ fn three_rotations_under_load_and_no_valid_token_is_refused() {
                     until("a rotation is permitted", || rotate(&authority));
                 }
                 until("the schedule rotates", || (issued.kids().len() > ROTATIONS).then_some(()));
-                // New sessions are as good as old ones.
-                issued.add(server.sign_in().access);
                 until("the first keys are gone", || (destroyed(&authority) >= ROTATIONS).then_some(()));
             },
         );
@@ -110,6 +110,14 @@ fn three_rotations_under_load_and_no_valid_token_is_refused() {
         assert!(accepted.values().all(|count| *count > 50), "{name} saw little: {accepted:?}");
     }
     server.stop();
+}
+
+/// New sessions, besides those that are renewed.
+fn sign_in_without_end(server: &Server, issued: &Issued, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        issued.add(server.sign_in().access);
+        sleep(Duration::from_secs(1));
+    }
 }
 
 /// As an operator: `None` if it is too early, which the command says.
