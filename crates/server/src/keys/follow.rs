@@ -48,14 +48,18 @@ async fn follow(app: &App) -> Result<(), KeyError> {
     load(app, in_use, read_at).await
 }
 
-/// What was true once and is no more: a copy of the database in its place, or an old ledger with its rows.
 fn not_older(table: &KeyTable, in_use: i64) -> Result<(), KeyError> {
     match &table.ledger {
-        Some(ledger) if ledger.version < in_use => {
+        Some(ledger) if is_older(table, in_use) => {
             Err(KeyError::WentBack { loaded: in_use, stored: ledger.version })
         }
         _ => Ok(()),
     }
+}
+
+/// What was true once and is no more: a copy of the database in its place, or an old ledger with its rows.
+pub(super) fn is_older(table: &KeyTable, in_use: i64) -> bool {
+    table.ledger.as_ref().is_some_and(|ledger| ledger.version < in_use)
 }
 
 async fn load(app: &App, in_use: i64, read_at: Instant) -> Result<(), KeyError> {

@@ -4,6 +4,7 @@ use actix_web::web;
 use attesto_core::{Actor, Guards, KeyTable};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::follow::is_older;
 use super::keeper::{KeyError, KeyKeeper};
 use crate::app::App;
 
@@ -18,7 +19,8 @@ pub async fn schedule_keys(app: web::Data<App>) {
     let mut trouble = None;
     loop {
         ticks.tick().await;
-        let cause = run_due(&app.keeper).await.err().map(|error| error.to_string());
+        let in_use = app.keys.loaded().keyring.version();
+        let cause = run_due(&app.keeper, in_use).await.err().map(|error| error.to_string());
         if let Some(cause) = cause.as_ref().filter(|_| cause != trouble) {
             tracing::error!(%cause, "the schedule of the signing keys is stuck; trying again");
         }
@@ -26,10 +28,13 @@ pub async fn schedule_keys(app: web::Data<App>) {
     }
 }
 
-/// Does what is due now, step by step.
-pub async fn run_due(keeper: &KeyKeeper) -> Result<(), KeyError> {
+/// Does what is due now, step by step. Keys of an older version than `in_use` are left alone: nothing is built on what
+/// somebody put back.
+pub async fn run_due(keeper: &KeyKeeper, in_use: i64) -> Result<(), KeyError> {
+    let due = |table: &KeyTable, guards: Guards<'_>, now| {
+        Ok(if is_older(table, in_use) { None } else { table.due(guards, now) })
+    };
     while keeper.is_due().await? {
-        let due = |table: &KeyTable, guards: Guards<'_>, now| Ok(table.due(guards, now));
         let Some(change) = keeper.change(due, &Actor::Server, "schedule").await? else { return Ok(()) };
         for key in change.rows {
             tracing::info!(kid = key.kid, state = key.state.as_str(), "the schedule moved a signing key");

@@ -8,7 +8,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::fixture::{
-    ADA, Authority, BUSY, EMPTY, Folder, Log, PASSWORD, RS256, SECOND, SHORT, kid_of, soon,
+    ADA, Authority, BUSY, DAY, EMPTY, Folder, Log, PASSWORD, RS256, SECOND, SHORT, kid_of, soon,
 };
 
 /// From then on no confirmation is younger than the one second that [`SHORT`] allows.
@@ -334,4 +334,25 @@ async fn nor_when_they_come_in_the_middle_of_a_look() {
     authority.obtain(ADA, PASSWORD).await.is(503, BUSY);
     authority.folder.sql(PUT_RIGHT);
     soon(async || (authority.obtain(ADA, PASSWORD).await.status == 200).then_some(())).await;
+}
+
+/// A step or two of the timetable would make the old tables as new as the ones in use.
+#[actix_web::test]
+async fn nor_does_its_schedule_build_on_them() {
+    let (target, authority) = Target::prepare().await;
+    tamper(&authority.folder, YESTERDAY);
+    authority.clock.advance(31 * DAY);
+    let _schedule = authority.schedule();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        assert!(!authority.published().await.contains(&target.leaked), "yesterday's set");
+        assert_eq!(authority.folder.number("SELECT version FROM key_ledger"), Some(1));
+        sleep(Duration::from_millis(50)).await;
+    }
+    authority.folder.sql(PUT_RIGHT);
+    let rotates = async || {
+        let active = authority.read(|tx| tx.find_key_table()).await.active(RS256).unwrap().kid.clone();
+        (active == target.staged).then_some(())
+    };
+    soon(rotates).await;
 }
