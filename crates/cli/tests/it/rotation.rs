@@ -1,7 +1,7 @@
 //! Keys follow each other under load, and no verifier that caches as it may ever refuses a valid token. Time runs fast
-//! by configuration: every interval is short, and verifiers that have caches of their own have theirs cut alike.
+//! by configuration: what verifiers may do is cut to its 150th part, and so are the caches that they have of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::net::SocketAddr;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
@@ -23,33 +23,33 @@ use crate::process::{Process, until};
 use crate::server::Server;
 use crate::token::claims;
 
-/// A key is published for 2 + 2 + 1 + 2 + 1 = 8 s at least before it signs. Its last token expires 8 s after it stopped,
-/// 16 s as far as is known ahead; then it leaves the set after 2 + 2 s more.
+/// A key is published for 2 + 2 + 2 + 4 + 0.4 = 10.4 s at least before it signs. Its last token expires 8 s after it
+/// stopped, 16 s as far as is known ahead; then it leaves the set after 2 + 2 s more.
 const INTERVALS: &str = r#"
 allow_short_intervals = true
 access_token_lifetime = "8s"
 jwks_max_age = "2s"
-jwks_stale_while_revalidate = "1s"
-verifier_refresh_interval = "2s"
+jwks_stale_while_revalidate = "2s"
+verifier_refresh_interval = "4s"
 verifier_cache_interval = "2s"
-verifier_skew_interval = "1s"
+verifier_skew_interval = "400ms"
 key_confirmation_interval = "2s"
 key_stage_interval = "2s"
 key_rotation_interval = "12s"
 log = "warn"
 "#;
 
-/// `verifier_refresh_interval`.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+/// `verifier_refresh_interval`, for which jose keeps a set, too.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(4);
 
-/// `verifier_cache_interval`, for which PyJWT keeps a set; jose keeps it for as long as verifiers may wait.
-const CACHE_SECONDS: &str = "2";
+/// `verifier_cache_interval`, for which PyJWT keeps a set.
+const CACHE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A tenth of it, as PyJWT's 30 s are of its 300 s.
-const COOLDOWN_SECONDS: &str = "0.2";
+/// For so long neither of the two asks again for a key that it does not know: 30 s unless told.
+const COOLDOWN: Duration = Duration::from_millis(200);
 
 /// What the headers and `verifier_refresh_interval` permit together.
-const LONGEST_PERMITTED: Duration = Duration::from_secs(2 + 1 + 2);
+const LONGEST_PERMITTED: Duration = Duration::from_secs(2 + 2 + 4);
 
 /// How many keep a set for that long. They fetch at different moments, so that one of them always has an old one.
 const LONGEST_KEEPERS: u32 = 5;
@@ -106,8 +106,9 @@ fn three_rotations_under_load_and_no_valid_token_is_refused() {
     }
     for Checked { name, accepted, refused } in checked {
         assert!(refused.is_empty(), "{name} refused {}, first: {}", refused.len(), refused[0]);
-        assert_eq!(accepted.keys().cloned().collect::<BTreeSet<_>>(), issued.kids(), "{name} saw every key");
-        assert!(accepted.values().all(|count| *count > 50), "{name} saw little: {accepted:?}");
+        // Another rotation may have begun when the test ended.
+        let saw_enough = |kid: &String| accepted.get(kid).is_some_and(|count| *count > 50);
+        assert!(issued.kids()[..=ROTATIONS].iter().all(saw_enough), "{name} saw little: {accepted:?}");
     }
     server.stop();
 }
@@ -134,11 +135,11 @@ fn destroyed(authority: &Authority) -> usize {
     keys.as_array().unwrap().iter().filter(|key| key["state"] == "destroyed").count()
 }
 
-/// Every access token that is still valid, and the keys of all that there ever were.
+/// Every access token that is still valid, and the keys of all that there ever were, the oldest first.
 #[derive(Default)]
 struct Issued {
     valid: Mutex<Vec<Arc<Token>>>,
-    kids: Mutex<BTreeSet<String>>,
+    kids: Mutex<Vec<String>>,
 }
 
 struct Token {
@@ -150,7 +151,11 @@ struct Token {
 impl Issued {
     fn add(&self, text: String) {
         let kid = kid(&text);
-        self.kids.lock().unwrap().insert(kid.clone());
+        let mut kids = self.kids.lock().unwrap();
+        if !kids.contains(&kid) {
+            kids.push(kid.clone());
+        }
+        drop(kids);
         let expires_at = attesto_core::Instant::from_seconds(claims(&text)["exp"].as_i64().unwrap());
         self.valid.lock().unwrap().push(Arc::new(Token { text, kid, expires_at }));
     }
@@ -161,7 +166,7 @@ impl Issued {
         valid.clone()
     }
 
-    fn kids(&self) -> BTreeSet<String> {
+    fn kids(&self) -> Vec<String> {
         self.kids.lock().unwrap().clone()
     }
 }
@@ -209,14 +214,17 @@ enum Kind {
 
 fn verifiers(tools: &Tools, address: SocketAddr) -> Vec<(String, Kind)> {
     let url = format!("http://{address}/.well-known/jwks.json");
+    let seconds = |duration: Duration| duration.as_secs_f64().to_string();
+    let start = |program: &mut Command, kept_for: &str, duration| {
+        program.env("JWKS_URL", &url).env("COOLDOWN", seconds(COOLDOWN)).env(kept_for, seconds(duration));
+        Kind::Program(Conversation::start(program))
+    };
     let mut pyjwt = program(&tools.python, "pyjwt_service.py", ISSUER, AUDIENCE);
-    pyjwt.env("LIFESPAN", CACHE_SECONDS).env("COOLDOWN", COOLDOWN_SECONDS).env("JWKS_URL", &url);
     let mut jose = program(&tools.node, "jose_service.mjs", ISSUER, AUDIENCE);
-    jose.env("CACHE_MAX_AGE", CACHE_SECONDS).env("COOLDOWN", COOLDOWN_SECONDS).env("JWKS_URL", &url);
     let mut verifiers = vec![
-        ("attesto-verifier".to_owned(), ours(url)),
-        ("PyJWT".to_owned(), Kind::Program(Conversation::start(&mut pyjwt))),
-        ("jose".to_owned(), Kind::Program(Conversation::start(&mut jose))),
+        ("attesto-verifier".to_owned(), ours(&url)),
+        ("PyJWT".to_owned(), start(&mut pyjwt, "LIFESPAN", CACHE_INTERVAL)),
+        ("jose".to_owned(), start(&mut jose, "CACHE_MAX_AGE", REFRESH_INTERVAL)),
     ];
     for number in 0..LONGEST_KEEPERS {
         let until = Instant::now() + number * LONGEST_PERMITTED / LONGEST_KEEPERS;
@@ -226,7 +234,7 @@ fn verifiers(tools: &Tools, address: SocketAddr) -> Vec<(String, Kind)> {
     verifiers
 }
 
-fn ours(url: String) -> Kind {
+fn ours(url: &str) -> Kind {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let verifier = runtime.block_on(async {
         let builder = Verifier::builder(ISSUER).audience(AUDIENCE).jwks_url(url);
