@@ -190,8 +190,8 @@ fn clients_are_added_and_their_secrets_shown_once() {
         (&robot["scope"], &robot["audience"], &robot["state"]),
         (&json!("read write"), &json!("billing"), &json!("enabled"))
     );
-    let expected =
-        "audience client_id created_at disabled_at grace_interval kind redirect_uris rotates scope state";
+    let expected = "access_token_algorithm audience client_id created_at disabled_at grace_interval kind redirect_uris \
+                    refresh_token_algorithm rotates scope state";
     assert_eq!(members(robot), expected.split(' ').collect::<Vec<_>>());
 
     assert_eq!(add("spa", &[]).refused(1), "there is a client spa already; nothing was changed");
@@ -284,7 +284,7 @@ fn every_act_says_who_did_it() {
         (&json!("signed_in"), &json!("address:127.0.0.1"))
     );
     assert_eq!(signed_in["request_id"], answer.header("x-request-id").expect("every answer has one"));
-    let expected = "actor at client_id event id reason request_id sid user_id";
+    let expected = "actor at client_id event id kid reason request_id sid user_id";
     assert_eq!(members(signed_in), expected.split(' ').collect::<Vec<_>>());
 
     let first: Vec<_> = newest.iter().rev().map(|event| event["event"].as_str().unwrap()).take(7).collect();
