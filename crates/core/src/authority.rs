@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::instant::Instant;
+
 /// The random name of one database: keys sealed for it open in no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorityId(pub String);
@@ -20,4 +22,6 @@ pub struct Authority {
     /// No cache was ever told to serve a JWK Set for longer (`max-age` and `stale-while-revalidate` together). Raised
     /// likewise, so that no key signs before every cache knows it.
     pub longest_jwks_lifetime: Duration,
+    /// The latest instant at which one of its servers was seen, so that a clock that goes back is noticed.
+    pub latest_seen_at: Option<Instant>,
 }

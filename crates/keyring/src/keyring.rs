@@ -35,7 +35,7 @@ impl Keyring {
         keks: &Arc<KeyEncryptionKeys>,
         authority: &AuthorityId,
     ) -> Result<Self, KeyringError> {
-        if table.keys.is_empty() {
+        if table.keys.is_empty() && table.ledger.is_none() {
             return Err(KeyringError::NoKeys);
         }
         table.keys.sort_by(|one, other| age(one).cmp(&age(other)));
@@ -65,14 +65,14 @@ impl Keyring {
         self.with_rows().find(|(row, _)| is_active(row))?.1.signer.as_ref()
     }
 
-    /// The key that signed something before and has to sign the same again: active or retiring.
+    /// The key that signed a token before and has to sign the same again: active or retiring.
     pub fn signer(&self, kid: &str) -> Option<&Arc<dyn Signer>> {
-        self.with_rows().find(|(row, _)| row.kid == kid)?.1.signer.as_ref()
+        self.of_tokens(kid)?.signer.as_ref()
     }
 
-    /// The public half of a key that may still be asked about.
+    /// The public half of a key that signed a token before.
     pub fn public_jwk(&self, kid: &str) -> Option<&Jwk> {
-        Some(&self.with_rows().find(|(row, _)| row.kid == kid)?.1.public)
+        Some(&self.of_tokens(kid)?.public)
     }
 
     /// Whether a key was declared leaked: what it signed proves nothing.
@@ -97,6 +97,12 @@ impl Keyring {
             key.signer = key.signer.take().map(&layer);
         }
         self
+    }
+
+    /// A feed key signs no token, whatever a session's row says.
+    fn of_tokens(&self, kid: &str) -> Option<&Key> {
+        let is_it = |row: &KeyRecord| row.kid == kid && row.purpose == Purpose::Token;
+        Some(self.with_rows().find(|(row, _)| is_it(row))?.1)
     }
 
     fn with_rows(&self) -> impl Iterator<Item = (&KeyRecord, &Key)> {
@@ -353,7 +359,10 @@ mod tests {
 
     #[test]
     fn a_line_has_one_active_key_and_tokens_have_some_line() {
-        assert_eq!(refusal(&bound(&[])), KeyringError::NoKeys);
+        let empty = KeyTable { keys: Vec::new(), ledger: None };
+        assert_eq!(refusal(&empty), KeyringError::NoKeys);
+        let emptied = KeyTable { keys: Vec::new(), ..bound(std::slice::from_ref(&ACTIVE)) };
+        assert_eq!(refusal(&emptied), KeyringError::RowTakenAway { kid: ACTIVE.kid.clone() });
         assert_eq!(refusal(&bound(std::slice::from_ref(&STAGED))), KeyringError::NoActiveKey);
         let feed = made(FEED, KeyState::Active);
         assert_eq!(refusal(&bound(&[feed, STAGED.clone()])), KeyringError::NoActiveKey);

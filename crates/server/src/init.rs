@@ -38,8 +38,11 @@ pub async fn find(settings: &Settings) -> Result<Found, StartError> {
         Err(OpenError::Absent(_)) => return Ok(Found::Nothing),
         Err(other) => return Err(other.into()),
     };
-    let issuer = store.read(|tx| tx.find_issuer()).await?;
-    Ok(issuer.map_or(Found::Nothing, |issuer| Found::Initialised { issuer }))
+    match store.read(|tx| tx.find_issuer()).await? {
+        Some(issuer) => Ok(Found::Initialised { issuer }),
+        None if store.read(|tx| tx.is_unused()).await? => Ok(Found::Nothing),
+        None => Err(StartError::AuthorityTakenAway),
+    }
 }
 
 /// Sets everything up, in one transaction after the files are there. An interrupted start is simply repeated; a
@@ -59,6 +62,7 @@ pub async fn initialise(
         longest_access_lifetime: settings.policy.access_lifetime,
         longest_refresh_lifetime: settings.policy.absolute_lifetime,
         longest_jwks_lifetime: settings.jwks.lifetime(),
+        latest_seen_at: None,
     };
     let keys = first_keys(&sealing, &authority.id, &lines(settings), settings.rsa_key_bits, now)?;
     let clients: Vec<Client> =

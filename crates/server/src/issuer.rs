@@ -146,11 +146,20 @@ impl Issuer {
     ) -> Result<String, Unavailable> {
         let signing = async {
             let _turn = self.turns.acquire().await.map_err(|_| Unavailable::Cancelled)?;
+            self.require_trusted(&signer.public_jwk().kid)?;
             Ok::<_, Unavailable>(sign_jws(signer, typ, claims).await?)
         };
         let token = timeout(SIGNATURE_TIMEOUT, signing).await.map_err(|_| Unavailable::SignerSlow)??;
         self.keys.usage(&signer.public_jwk().kid).count(1);
         Ok(token)
+    }
+
+    /// Asked again right before the signature: a process may have slept for long since the keys were taken.
+    fn require_trusted(&self, kid: &str) -> Result<(), Unavailable> {
+        if self.keys.confirmed()?.keyring.is_compromised(kid) {
+            return Err(Unavailable::KeysUnconfirmed);
+        }
+        Ok(())
     }
 
     fn access_claims(&self, grant: &AccessGrant) -> AccessTokenClaims {

@@ -30,7 +30,7 @@ pub enum StartError {
     #[error("key_encryption_keys: {0}; nothing was changed")]
     Keyring(#[from] KeyringError),
     /// The issuer is not the one of the first start.
-    #[error("issuer: is {configured}, and the tokens of this database say {stored}; it cannot be changed")]
+    #[error("issuer: is {configured}, and the tokens of this database say {stored:?}; it cannot be changed")]
     OtherIssuer {
         /// In the configuration.
         configured: String,
@@ -50,6 +50,11 @@ pub enum StartError {
     /// The keys cannot be read, for another reason than that they do not open.
     #[error(transparent)]
     Keys(KeyError),
+    /// The database was set up, and somebody removed what says so.
+    #[error(
+        "the row of the table authority was taken away, and keys, clients or users are there; restore the database from a backup (nothing was changed)"
+    )]
+    AuthorityTakenAway,
     /// The database was never set up.
     #[error("this database was not set up yet; run `attesto init`")]
     NotInitialised,

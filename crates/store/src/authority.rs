@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use attesto_core::{Authority, AuthorityId};
+use attesto_core::{Authority, AuthorityId, Instant};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
-use crate::row::{RowOf, millis};
-use crate::schema::authority;
+use crate::row::{RowOf, instant, millis};
+use crate::schema::{authority, clients, key_ledger, keys, users};
 use crate::store::{Read, Write};
 
 #[derive(Queryable, Selectable)]
@@ -16,6 +16,7 @@ struct AuthorityRow {
     longest_access_lifetime: i64,
     longest_refresh_lifetime: i64,
     longest_jwks_lifetime: i64,
+    latest_seen_at: Option<i64>,
 }
 
 /// Bounds that everything issued from now on keeps to.
@@ -35,6 +36,18 @@ impl Read<'_> {
         let row: Option<AuthorityRow> =
             authority::table.select(AuthorityRow::as_select()).first(self.connection).optional()?;
         row.map(Authority::try_from).transpose()
+    }
+
+    /// Whether nothing was ever written by a first start.
+    pub fn is_unused(&mut self) -> Result<bool, StoreError> {
+        let rows: [i64; 5] = [
+            authority::table.count().get_result(self.connection)?,
+            key_ledger::table.count().get_result(self.connection)?,
+            keys::table.count().get_result(self.connection)?,
+            clients::table.count().get_result(self.connection)?,
+            users::table.count().get_result(self.connection)?,
+        ];
+        Ok(rows == [0; 5])
     }
 
     /// The issuer, whatever the version of the schema; `None` before the database was initialised.
@@ -59,6 +72,15 @@ impl Write<'_> {
                 authority::longest_refresh_lifetime.eq(millis(new.longest_refresh_lifetime)),
                 authority::longest_jwks_lifetime.eq(millis(new.longest_jwks_lifetime)),
             ))
+            .execute(self.connection)?;
+        Ok(())
+    }
+
+    /// A server was seen. The mark does not fall when a clock goes back, unless it stood too far ahead to be believed.
+    pub(crate) fn raise_latest_seen_at(&mut self, now: Instant) -> Result<(), StoreError> {
+        let facts = self.find_key_facts()?;
+        diesel::update(authority::table)
+            .set(authority::latest_seen_at.eq(facts.not_before_seen(now).as_millis()))
             .execute(self.connection)?;
         Ok(())
     }
@@ -93,6 +115,7 @@ impl TryFrom<AuthorityRow> for Authority {
             longest_refresh_lifetime: of
                 .duration("longest_refresh_lifetime", row.longest_refresh_lifetime)?,
             longest_jwks_lifetime: of.duration("longest_jwks_lifetime", row.longest_jwks_lifetime)?,
+            latest_seen_at: instant(row.latest_seen_at),
         })
     }
 }

@@ -30,8 +30,10 @@ impl Write<'_> {
             ))
             .on_conflict_do_nothing()
             .execute(self.connection)?;
+        let signatures: i64 =
+            key_uses::table.find(kid).select(key_uses::signatures).first(self.connection)?;
         diesel::update(key_uses::table.find(kid))
-            .set(key_uses::signatures.eq(key_uses::signatures + used.signatures))
+            .set(key_uses::signatures.eq(signatures.saturating_add(used.signatures)))
             .execute(self.connection)?;
         diesel::update(key_uses::table.find(kid))
             .filter(key_uses::latest_exp.is_null().or(key_uses::latest_exp.lt(latest_exp)))

@@ -15,6 +15,7 @@ diesel::table! {
         longest_access_lifetime -> BigInt,
         longest_refresh_lifetime -> BigInt,
         longest_jwks_lifetime -> BigInt,
+        latest_seen_at -> Nullable<BigInt>,
     }
 }
 

@@ -32,7 +32,8 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
-    /// A server says that it runs, and with which keys. What fell silent long ago is forgotten.
+    /// A server says that it runs, and with which keys. What fell silent long ago is forgotten, and what
+    /// a wrong clock wrote.
     pub fn put_server(&mut self, report: &ServerReport) -> Result<(), StoreError> {
         let row = ServerRow::from(report);
         diesel::insert_into(servers::table)
@@ -41,9 +42,10 @@ impl Write<'_> {
             .do_update()
             .set(&row)
             .execute(self.connection)?;
-        let long_ago = (report.seen_at - SHOWN).as_millis();
-        diesel::delete(servers::table.filter(servers::seen_at.lt(long_ago))).execute(self.connection)?;
-        Ok(())
+        let (from, to) = ((report.seen_at - SHOWN).as_millis(), (report.seen_at + SHOWN).as_millis());
+        diesel::delete(servers::table.filter(servers::seen_at.lt(from).or(servers::seen_at.gt(to))))
+            .execute(self.connection)?;
+        self.raise_latest_seen_at(report.seen_at)
     }
 
     /// A server stops.

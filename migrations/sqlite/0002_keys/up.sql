@@ -2,6 +2,9 @@
 ALTER TABLE authority ADD COLUMN longest_refresh_lifetime INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE authority ADD COLUMN longest_jwks_lifetime INTEGER NOT NULL DEFAULT 0;
 
+-- When a server was seen last: a clock that goes back is noticed by it.
+ALTER TABLE authority ADD COLUMN latest_seen_at INTEGER;
+
 -- NULL: as configured.
 ALTER TABLE clients ADD COLUMN access_token_algorithm TEXT;
 ALTER TABLE clients ADD COLUMN refresh_token_algorithm TEXT;

@@ -78,6 +78,7 @@ impl Operation {
         let servers = Servers::wait_for(&self.keeper, change.ledger.version).await.map_err(|cause| {
             Failure::new(format!("it is done, and whether the running servers have it is not known: {cause}"))
         })?;
+        self.require_kept(change).await?;
         let mut object = json!({
             "done": true,
             "kid": kid,
@@ -88,6 +89,20 @@ impl Operation {
             object.extend(more);
         }
         self.output.done(&servers.sentence(), &object)
+    }
+}
+
+impl Operation {
+    /// Somebody who has the database can put old rows back right after the change; then it is not done.
+    async fn require_kept(&self, change: &KeyChange) -> Result<(), Failure> {
+        let (keyring, _) = self.read().await?;
+        let leaked = |kid: &String| keyring.is_compromised(kid);
+        if keyring.version() >= change.ledger.version && change.ledger.compromised.iter().all(leaked) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            "the change was written, and somebody put the old rows back; find out who writes to the database, and repeat it",
+        ))
     }
 }
 

@@ -24,7 +24,11 @@ impl Next {
     pub async fn promote(&self, operation: &Operation, haste: Haste, why: &Why) -> Result<(), Failure> {
         let (keyring, facts) = operation.read().await?;
         let line = self.which.line(keyring.table(), operation.settings.policy.access_token_algorithm);
-        let kid = self.kid.as_deref().map(|typed| find(keyring.table(), typed)).transpose()?;
+        let kid = match &self.kid {
+            Some(typed) => Some(find(keyring.table(), typed)?),
+            // Chosen once: of two commands at the same time the second must not promote the key after it.
+            None => keyring.table().staged(line).first().copied(),
+        };
         let kid = kid.map(|key| key.kid.as_str());
         let decide = |table: &KeyTable, guards: Guards<'_>, now| table.promote(line, kid, haste, guards, now);
         let change = operation.change(why, decide).await?;

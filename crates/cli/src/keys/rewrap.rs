@@ -12,7 +12,7 @@ use super::reason::Why;
 use super::servers::Servers;
 use crate::context::{Place, operator};
 use crate::failure::Failure;
-use crate::output::{Output, in_words, say};
+use crate::output::{Output, in_words, presentable, say};
 
 /// Bring all keys under the first key-encryption key, while servers run
 ///
@@ -114,7 +114,7 @@ async fn prove(operation: &Operation) -> Result<(usize, i64), Failure> {
 }
 
 fn names(servers: &[ServerReport]) -> String {
-    let ids: Vec<_> = servers.iter().map(|server| server.id.as_str()).collect();
+    let ids: Vec<_> = servers.iter().map(|server| presentable(&server.id)).collect();
     match ids.as_slice() {
         [one] => format!("server {one} runs"),
         several => format!("{} servers ({}) run", several.len(), several.join(", ")),

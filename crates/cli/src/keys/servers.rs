@@ -3,7 +3,7 @@ use attesto_server::{KeyError, KeyKeeper};
 use serde_json::{Value, json};
 
 use crate::context::now;
-use crate::output::in_words;
+use crate::output::{in_words, presentable};
 
 /// The running servers, and which of them have loaded a change.
 pub struct Servers {
@@ -46,6 +46,10 @@ impl Servers {
     }
 
     fn last_seen(&self, server: &ServerReport) -> String {
-        format!("{} (heard of {} ago)", server.id, in_words(self.asked_at.since(server.seen_at)))
+        format!(
+            "{} (heard of {} ago)",
+            presentable(&server.id),
+            in_words(self.asked_at.since(server.seen_at))
+        )
     }
 }

@@ -5,7 +5,7 @@ use crate::authority::AuthorityId;
 use crate::instant::Instant;
 
 /// Where a key stands in its life. It moves downwards only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyState {
     /// Published, and signs nothing yet.
     Staged,

@@ -44,7 +44,12 @@ pub struct KeyFacts {
     pub longest_access_lifetime: Duration,
     /// No refresh token was ever signed for longer.
     pub longest_refresh_lifetime: Duration,
+    /// The latest instant at which a server of this database was seen.
+    pub latest_seen_at: Option<Instant>,
 }
+
+/// A clock that was further off than this is no reason to doubt the present one.
+const BELIEVED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a key was used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +76,19 @@ pub struct KeyChange {
 }
 
 impl KeyTable {
+    /// Whether this can be what became of `earlier`: keys move forward, none is forgotten, and what leaked stays leaked.
+    /// An old copy that was put back cannot, whatever was built on it since.
+    pub fn follows(&self, earlier: &Self) -> bool {
+        let (Some(ledger), Some(before)) = (&self.ledger, &earlier.ledger) else {
+            return earlier.ledger.is_none();
+        };
+        let is_forward = |then: &KeyRecord| self.find(&then.kid).is_some_and(|now| now.state >= then.state);
+        ledger.version >= before.version
+            && (ledger.version > before.version || ledger == before)
+            && before.compromised.iter().all(|kid| ledger.compromised.contains(kid))
+            && earlier.keys.iter().all(is_forward)
+    }
+
     /// The key of this name.
     pub fn find(&self, kid: &str) -> Option<&KeyRecord> {
         self.keys.iter().find(|key| key.kid == kid)
@@ -107,6 +125,15 @@ impl KeyFacts {
         self.uses.get(kid).copied().unwrap_or_default()
     }
 
+    /// `now`, unless the clock went back: a key that is published now does not count as published earlier. A clock that
+    /// was once far ahead is not believed, or nothing could be published until it is reached.
+    pub fn not_before_seen(&self, now: Instant) -> Instant {
+        match self.latest_seen_at {
+            Some(seen_at) if seen_at.since(now) <= BELIEVED => now.max(seen_at),
+            Some(_) | None => now,
+        }
+    }
+
     /// With the bounds that hold for the whole database.
     pub fn new(uses: BTreeMap<String, KeyUse>, authority: &Authority) -> Self {
         Self {
@@ -114,6 +141,68 @@ impl KeyFacts {
             longest_jwks_lifetime: authority.longest_jwks_lifetime,
             longest_access_lifetime: authority.longest_access_lifetime,
             longest_refresh_lifetime: authority.longest_refresh_lifetime,
+            latest_seen_at: authority.latest_seen_at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::fixture::table;
+    use KeyState::{Active, Compromised, Retired, Retiring, Staged};
+
+    fn at_version(version: i64, compromised: &[&str], keys: &[(&str, KeyState)]) -> KeyTable {
+        let ledger = KeyLedger {
+            version,
+            rows: BTreeMap::new(),
+            compromised: compromised.iter().map(|kid| (*kid).to_owned()).collect(),
+            kek_id: KekId("kek".to_owned()),
+            mac: vec![u8::try_from(version).unwrap()],
+        };
+        KeyTable { ledger: Some(ledger), ..table(keys) }
+    }
+
+    #[test]
+    fn a_clock_that_went_back_does_not_date_a_key_back() {
+        let at = Instant::from_seconds;
+        let facts = |seen: Option<i64>| KeyFacts { latest_seen_at: seen.map(at), ..KeyFacts::default() };
+        let day = 24 * 60 * 60;
+        for (seen, now, expected) in [
+            (None, 5_000, 5_000),
+            (Some(4_999), 5_000, 5_000),
+            (Some(8_600), 5_000, 8_600),
+            (Some(5_000 + day), 5_000, 5_000 + day),
+            (Some(5_001 + day), 5_000, 5_000),
+        ] {
+            assert_eq!(facts(seen).not_before_seen(at(now)), at(expected), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_never_goes_back() {
+        let known =
+            at_version(5, &["x"], &[("x", Compromised), ("a", Retiring), ("b", Active), ("c", Staged)]);
+        let leads_to = |version, compromised: &[&str], keys: &[(&str, KeyState)]| {
+            at_version(version, compromised, keys).follows(&known)
+        };
+        let later = [("x", Compromised), ("a", Retired), ("b", Retiring), ("c", Active), ("d", Staged)];
+        assert!(known.follows(&known));
+        assert!(leads_to(6, &["x"], &later));
+        assert!(leads_to(9, &["x", "b"], &[&later[..2], &[("b", Compromised)], &later[3..]].concat()));
+        assert!(known.follows(&KeyTable { ledger: None, keys: Vec::new() }), "the first that is known");
+
+        assert!(!leads_to(4, &["x"], &later), "an older version");
+        let mut other = at_version(5, &["x"], &later);
+        other.ledger.as_mut().unwrap().mac = vec![99];
+        assert!(!other.follows(&known), "another table of the same version");
+        assert!(!leads_to(6, &[], &later), "a leak is forgotten");
+        assert!(!leads_to(6, &["x"], &later[1..]), "a row is gone");
+        for (at, back) in [(0, Active), (1, Active), (2, Staged)] {
+            let mut keys = later;
+            keys[at].1 = back;
+            assert!(!leads_to(6, &["x"], &keys), "{} went back to {back:?}", keys[at].0);
+        }
+        assert!(!KeyTable { ledger: None, ..table(&later) }.follows(&known), "no ledger any more");
     }
 }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use actix_web::web;
-use attesto_core::{Guards, KeyTable};
+use attesto_core::Guards;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::keeper::KeyError;
@@ -38,34 +38,15 @@ fn tell(cause: Option<&str>) {
 async fn follow(app: &App) -> Result<(), KeyError> {
     let read_at = Instant::now();
     let table = app.store.read(|tx| tx.find_key_table()).await?;
-    let loaded = app.keys.loaded();
-    if table == *loaded.keyring.table() {
+    if table == *app.keys.loaded().keyring.table() {
         app.keys.confirm(read_at);
         return Ok(());
     }
-    let in_use = loaded.keyring.version();
-    not_older(&table, in_use)?;
-    load(app, in_use, read_at).await
+    load(app, read_at).await
 }
 
-fn not_older(table: &KeyTable, in_use: i64) -> Result<(), KeyError> {
-    match &table.ledger {
-        Some(ledger) if is_older(table, in_use) => {
-            Err(KeyError::WentBack { loaded: in_use, stored: ledger.version })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What was true once and is no more: a copy of the database in its place, or an old ledger with its rows.
-pub(super) fn is_older(table: &KeyTable, in_use: i64) -> bool {
-    table.ledger.as_ref().is_some_and(|ledger| ledger.version < in_use)
-}
-
-async fn load(app: &App, in_use: i64, read_at: Instant) -> Result<(), KeyError> {
+async fn load(app: &App, read_at: Instant) -> Result<(), KeyError> {
     let (keyring, facts) = app.keeper.read().await?;
-    // The store may hold something else than a moment ago.
-    not_older(keyring.table(), in_use)?;
     let keyring = keyring.layered(|signer| (app.keys.layer)(signer));
     let version = keyring.version();
     let guards = Guards { policy: app.keeper.policy(), facts: &facts };

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attesto_core::{
@@ -6,7 +6,7 @@ use attesto_core::{
     KeyRecord, KeyRefusal, KeyState, KeyTable, Line, ServerReport,
 };
 use attesto_keyring::{ImportAs, ImportedKey, KeyEncryptionKeys, Keyring, KeyringError, NewKey, RsaBits};
-use attesto_store::{Changed, Store, StoreError};
+use attesto_store::{Changed, Store, StoreError, Write};
 use tokio::task::spawn_blocking;
 
 use crate::clock::Clock;
@@ -21,6 +21,8 @@ pub struct KeyKeeper {
     policy: KeyPolicy,
     rsa_bits: RsaBits,
     clock: Clock,
+    /// The latest table that has proved to be genuine, for all clones: what does not follow it was put back.
+    known: Arc<Mutex<Option<KeyTable>>>,
 }
 
 /// Why keys did not change. Nothing was written.
@@ -37,7 +39,7 @@ pub enum KeyError {
     Store(#[from] StoreError),
     /// The keys are older than those that this server has loaded.
     #[error(
-        "the database holds version {stored} of the signing keys, older than version {loaded} that is in use; \
+        "the database holds version {stored} of the signing keys, which does not follow version {loaded} that is in use; \
          restore the newer database, or restart the server if it was replaced on purpose"
     )]
     WentBack {
@@ -60,6 +62,9 @@ pub enum KeyError {
 /// Others who change keys at the same time leave something to decide on; a dozen in a row is no coincidence.
 const ATTEMPTS: usize = 12;
 
+/// A change that is not written within this time is decided again.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+
 impl KeyKeeper {
     /// For the keys of `authority` in `store`.
     pub fn new(
@@ -70,7 +75,7 @@ impl KeyKeeper {
         rsa_bits: RsaBits,
         clock: Clock,
     ) -> Self {
-        Self { store, keks, authority, policy, rsa_bits, clock }
+        Self { store, keks, authority, policy, rsa_bits, clock, known: Arc::default() }
     }
 
     /// The terms of the guards.
@@ -85,10 +90,36 @@ impl KeyKeeper {
 
     /// The keys, opened and proved, and what their guards go by.
     pub async fn read(&self) -> Result<(Keyring, KeyFacts), KeyError> {
+        match self.read_once().await {
+            // Another reader may have seen a later table meanwhile; then a second look sees it, too.
+            Err(KeyError::WentBack { .. }) => self.read_once().await,
+            read => read,
+        }
+    }
+
+    async fn read_once(&self) -> Result<(Keyring, KeyFacts), KeyError> {
         let (table, facts) = self.store.read(|tx| Ok((tx.find_key_table()?, tx.find_key_facts()?))).await?;
         let (keks, authority) = (Arc::clone(&self.keks), self.authority.id.clone());
         let opened = spawn_blocking(move || Keyring::open(table, &keks, &authority)).await;
-        Ok((opened.map_err(|_| KeyError::Cancelled)??, facts))
+        let keyring = opened.map_err(|_| KeyError::Cancelled)??;
+        self.know(keyring.table())?;
+        Ok((keyring, facts))
+    }
+
+    /// What was true once and is no more is refused: a copy of the database in its place, or an old ledger with its
+    /// rows, also if somebody built on it since.
+    fn know(&self, table: &KeyTable) -> Result<(), KeyError> {
+        let version = |table: &KeyTable| table.ledger.as_ref().map_or(0, |ledger| ledger.version);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(known) if !table.follows(known) => {
+                Err(KeyError::WentBack { loaded: version(known), stored: version(table) })
+            }
+            _ => {
+                *known = Some(table.clone());
+                Ok(())
+            }
+        }
     }
 
     /// Whether something stands on the timetable, by the rows as they are: cheap enough to ask all the time. Whoever
@@ -118,7 +149,7 @@ impl KeyKeeper {
             let Some(moves) = decided else { return Ok(None) };
             spare = self.make(&moves, spare).await?;
             // Read again: a new key is published from now on, however long it took to make.
-            let now = self.clock.now();
+            let now = facts.not_before_seen(self.clock.now());
             let change = keyring.change(moves, &spare, now)?;
             let events = events(&change, keyring.table(), Event::KeyGenerated, actor, reason, now);
             if self.write(&change, events).await? == Changed::Yes {
@@ -156,8 +187,8 @@ impl KeyKeeper {
         reason: &str,
     ) -> Result<KeyChange, KeyError> {
         for _ in 0..ATTEMPTS {
-            let now = self.clock.now();
-            let (keyring, _) = self.read().await?;
+            let (keyring, facts) = self.read().await?;
+            let now = facts.not_before_seen(self.clock.now());
             let change = keyring.import(&key, role, now)?;
             let events = events(&change, keyring.table(), Event::KeyImported, actor, reason, now);
             if self.write(&change, events).await? == Changed::Yes {
@@ -211,7 +242,16 @@ impl KeyKeeper {
 
     async fn write(&self, change: &KeyChange, events: Vec<AuditEvent>) -> Result<Changed, StoreError> {
         let change = change.clone();
-        self.store.write(move |tx| tx.change_keys(&change, &events)).await
+        let decided = std::time::Instant::now();
+        let write = move |tx: &mut Write<'_>| {
+            // What is published from an instant on has to be there soon after it.
+            if decided.elapsed() > LONGEST_WRITE {
+                Ok(Changed::LostRace)
+            } else {
+                tx.change_keys(&change, &events)
+            }
+        };
+        self.store.write(write).await
     }
 }
 

@@ -4,7 +4,6 @@ use actix_web::web;
 use attesto_core::{Actor, Guards, KeyTable};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::follow::is_older;
 use super::keeper::{KeyError, KeyKeeper};
 use crate::app::App;
 
@@ -19,8 +18,7 @@ pub async fn schedule_keys(app: web::Data<App>) {
     let mut trouble = None;
     loop {
         ticks.tick().await;
-        let in_use = app.keys.loaded().keyring.version();
-        let cause = run_due(&app.keeper, in_use).await.err().map(|error| error.to_string());
+        let cause = run_due(&app.keeper).await.err().map(|error| error.to_string());
         if let Some(cause) = cause.as_ref().filter(|_| cause != trouble) {
             tracing::error!(%cause, "the schedule of the signing keys is stuck; trying again");
         }
@@ -28,12 +26,9 @@ pub async fn schedule_keys(app: web::Data<App>) {
     }
 }
 
-/// Does what is due now, step by step. Keys of an older version than `in_use` are left alone: nothing is built on what
-/// somebody put back.
-pub async fn run_due(keeper: &KeyKeeper, in_use: i64) -> Result<(), KeyError> {
-    let due = |table: &KeyTable, guards: Guards<'_>, now| {
-        Ok(if is_older(table, in_use) { None } else { table.due(guards, now) })
-    };
+/// Does what is due now, step by step.
+pub async fn run_due(keeper: &KeyKeeper) -> Result<(), KeyError> {
+    let due = |table: &KeyTable, guards: Guards<'_>, now| Ok(table.due(guards, now));
     while keeper.is_due().await? {
         let Some(change) = keeper.change(due, &Actor::Server, "schedule").await? else { return Ok(()) };
         for key in change.rows {

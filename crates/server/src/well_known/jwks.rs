@@ -13,10 +13,15 @@ pub async fn jwks(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
     let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header(ETag(keys.etag.clone()))
-        .insert_header((header::CACHE_CONTROL, app.jwks_cache_control.as_str()))
+        .insert_header((header::CACHE_CONTROL, cache_control(&app)))
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
     if has_it {
         return response.finish();
     }
     response.content_type("application/jwk-set+json").body(keys.jwk_set.clone())
+}
+
+/// A set that may be out of date is better than none, and nobody is to keep it: guards count on that.
+fn cache_control(app: &App) -> &str {
+    if app.keys.confirmed().is_ok() { &app.jwks_cache_control } else { "no-cache" }
 }

@@ -59,6 +59,7 @@ impl Database {
             longest_access_lifetime: LONGEST_ACCESS_LIFETIME,
             longest_refresh_lifetime: LONGEST_REFRESH_LIFETIME,
             longest_jwks_lifetime: LONGEST_JWKS_LIFETIME,
+            latest_seen_at: None,
         };
         database.write(move |write| write.insert_authority(&authority)).await;
         database

@@ -25,6 +25,8 @@ async fn the_latest_exp_rises_only_and_signatures_add_up() {
         (None, 1, Some(5), 6),
         (Some(5), 0, Some(5), 6),
         (Some(6), 1, Some(6), 7),
+        (None, i64::MAX, Some(6), i64::MAX),
+        (None, 1, Some(6), i64::MAX),
     ];
     for (exp, signatures, latest_exp, sum) in table {
         let used = KeyUse { latest_exp: exp.map(at), signatures };

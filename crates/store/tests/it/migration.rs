@@ -128,7 +128,7 @@ fn old_database() -> Database {
 fn migrated(row: &str) -> String {
     let (table, _) = row.split_once(':').unwrap();
     let new = match table {
-        "authority" => " longest_refresh_lifetime=0 longest_jwks_lifetime=0",
+        "authority" => " longest_refresh_lifetime=0 longest_jwks_lifetime=0 latest_seen_at=NULL",
         "clients" => " access_token_algorithm=NULL refresh_token_algorithm=NULL",
         "audit_events" => " kid=NULL",
         "schema_requirement" => return row.replace("'0.1.0'", "'0.2.0'"),

@@ -141,6 +141,7 @@ async fn the_use_of_keys() {
         longest_jwks_lifetime: LONGEST_JWKS_LIFETIME,
         longest_access_lifetime: LONGEST_ACCESS_LIFETIME,
         longest_refresh_lifetime: LONGEST_REFRESH_LIFETIME,
+        latest_seen_at: None,
     };
     assert_eq!(database.read(|read| read.find_key_facts()).await, bounds);
     database.begin_keys(["a", "b", "c"].map(|kid| key(kid, RS256, KeyState::Staged)).into()).await;
@@ -167,6 +168,7 @@ async fn the_authority_is_written_once() {
         longest_access_lifetime: Duration::from_millis(1),
         longest_refresh_lifetime: Duration::from_millis(2),
         longest_jwks_lifetime: Duration::from_millis(3),
+        latest_seen_at: None,
     };
     let other = Authority { id: AuthorityId("a-2".to_owned()), ..authority.clone() };
     let written = authority.clone();

@@ -47,6 +47,34 @@ async fn a_server_that_fell_silent_is_forgotten_after_a_day() {
     assert_eq!(list(&database).await, [next]);
 }
 
+#[tokio::test]
+async fn what_a_wrong_clock_wrote_is_forgotten() {
+    let database = Database::empty().await;
+    put(&database, &report("ahead", NOW + DAY + Duration::from_millis(1))).await;
+    let near = report("near", NOW + DAY);
+    put(&database, &near).await;
+    let present = report("present", NOW);
+    put(&database, &present).await;
+    assert_eq!(list(&database).await, [near, present]);
+}
+
+/// A clock that goes back does not lower the mark; one that was a day ahead is not believed for longer than that.
+#[tokio::test]
+async fn the_latest_sight_of_a_server_is_remembered() {
+    let database = Database::empty().await;
+    for (seen_at, expected) in [
+        (NOW, NOW),
+        (NOW + DAY, NOW + DAY),
+        (NOW, NOW + DAY),
+        (NOW - Duration::from_millis(1), NOW - Duration::from_millis(1)),
+        (NOW, NOW),
+    ] {
+        put(&database, &report("a", seen_at)).await;
+        let facts = database.read(|read| read.find_key_facts()).await;
+        assert_eq!(facts.latest_seen_at, Some(expected));
+    }
+}
+
 /// What a server with two key-encryption keys says.
 pub(crate) fn report(id: &str, seen_at: Instant) -> ServerReport {
     ServerReport {

@@ -1,8 +1,12 @@
 //! What is too early is refused, with the instant from which on it is not.
 
-use attesto_core::{Instant, KeyRefusal, KeyState, KeyStep};
+use std::time::Duration;
+
+use attesto_core::{Haste, Instant, KeyRefusal, KeyState, KeyStep, ServerReport};
 
 use crate::fixture::{Authority, MILLISECOND, NOW, PROMOTABLE_AFTER, RS256, SECOND};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn too_early(kid: &str, step: KeyStep, until: Instant) -> KeyRefusal {
     KeyRefusal::TooEarly { kid: kid.to_owned(), step, until }
@@ -68,7 +72,6 @@ async fn a_key_that_signed_nothing_may_go_when_it_is_out_of_every_cache() {
 /// Somebody sets the clock back an hour between any two steps.
 #[actix_web::test]
 async fn a_clock_that_is_set_back_makes_nothing_due() {
-    const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
     let authority = Authority::new().await;
     let new = authority.key(RS256, KeyState::Staged).await;
     let promotable_at = NOW + PROMOTABLE_AFTER;
@@ -106,4 +109,26 @@ async fn a_clock_that_is_set_back_makes_nothing_due() {
     assert_eq!(leaked.compromised_at, Some(leaked_at));
     let promoted = authority.row(&promoted).await;
     assert_eq!(promoted.active_at, promoted.published_at, "not before it was published");
+}
+
+/// The key was published now, whatever the clock said: nobody can know it earlier.
+#[actix_web::test]
+async fn a_key_that_is_staged_while_the_clock_is_back_waits_as_long_as_any_other() {
+    let authority = Authority::new().await;
+    let report = ServerReport {
+        id: "a-server".to_owned(),
+        version: "0.2.0".to_owned(),
+        kek_ids: vec![],
+        confirmed_kids: vec![],
+        key_version: 1,
+        seen_at: NOW,
+    };
+    authority.store.write(move |tx| tx.put_server(&report)).await.unwrap();
+    authority.clock.set_back(HOUR);
+    let kid = authority.stage(RS256).await.rows[0].kid.clone();
+    assert_eq!(authority.row(&kid).await.published_at, Some(NOW));
+    authority.clock.advance(HOUR);
+    let promote = authority
+        .change_keys(|table, guards, now| table.promote(RS256, Some(&kid), Haste::Guarded, guards, now));
+    assert_eq!(promote.await.unwrap_err(), too_early(&kid, KeyStep::Promote, NOW + PROMOTABLE_AFTER));
 }

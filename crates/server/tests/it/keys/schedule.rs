@@ -111,7 +111,7 @@ async fn of_eight_schedules_at_once_one_rotates() {
             let threads: Vec<_> = keepers
                 .iter()
                 .map(|keeper| {
-                    scope.spawn(move || block_on(run_due(keeper, 0)).map_err(|error| error.to_string()))
+                    scope.spawn(move || block_on(run_due(keeper)).map_err(|error| error.to_string()))
                 })
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()

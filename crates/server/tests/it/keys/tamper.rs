@@ -101,7 +101,7 @@ fn seal_broken(kid: &str) -> String {
 
 fn went_back(stored: i64) -> String {
     format!(
-        "the database holds version {stored} of the signing keys, older than version 3 that is in use; restore the \
+        "the database holds version {stored} of the signing keys, which does not follow version 3 that is in use; restore the \
          newer database, or restart the server if it was replaced on purpose"
     )
 }
@@ -227,13 +227,13 @@ fn ledgers(target: &Target) -> Vec<Tampering> {
         Tampering {
             what: "an earlier version",
             sql: set("version = 1"),
-            running: went_back(1),
+            running: altered_ledger(),
             starting: altered_ledger(),
         },
         Tampering {
             what: "the ledger of yesterday",
             sql: "DELETE FROM key_ledger; INSERT INTO key_ledger SELECT * FROM first_ledger".to_owned(),
-            running: went_back(1),
+            running: put_back(oldest),
             starting: put_back(oldest),
         },
         Tampering {
@@ -264,7 +264,7 @@ async fn a_running_server_publishes_nothing_of_it_says_so_and_stops_signing() {
         authority.obtain(ADA, PASSWORD).await.is(503, BUSY);
         authority.refresh(&pair.refresh).await.is(503, BUSY);
         authority.verify(&pair.access).await.is(200, EMPTY);
-        assert_eq!(authority.jwks().await.without_request_id(), set, "{what}");
+        assert_eq!(authority.jwks().await.without_request_id(), set.clone().not_to_be_kept(), "{what}");
         let lines = log.lines_with("the signing keys cannot be confirmed").split_off(said);
         assert!(lines.len() == 1 && lines[0].ends_with(&format!("cause={running:?}")), "{what}: {lines:?}");
 
@@ -312,7 +312,7 @@ async fn a_running_server_does_not_go_back_to_the_tables_of_yesterday() {
     tamper(&authority.folder, YESTERDAY);
     sleep(TOO_LONG).await;
     authority.refresh(&refresh).await.is(503, BUSY);
-    assert_eq!(authority.jwks().await.without_request_id(), set);
+    assert_eq!(authority.jwks().await.without_request_id(), set.clone().not_to_be_kept());
     let lines = log.lines_with("the signing keys cannot be confirmed");
     assert!(lines.len() == 1 && lines[0].contains(&went_back(1)), "{lines:?}");
     let authority = authority.restarted().await;
@@ -355,4 +355,26 @@ async fn nor_does_its_schedule_build_on_them() {
         (active == target.staged).then_some(())
     };
     soon(rotates).await;
+}
+
+/// Whoever puts an old copy back can let an honest command build on it: then its version is no older.
+#[actix_web::test]
+async fn what_is_built_on_an_old_copy_is_refused_as_well() {
+    let authority = Authority::with(SHORT).await;
+    save(&authority.folder, "present");
+    let leaked = authority.key(RS256, KeyState::Active).await;
+    authority.compromise(&leaked).await;
+    authority.follows().await;
+
+    authority.folder.sql(PUT_RIGHT);
+    for _ in 0..3 {
+        authority.stage(RS256).await;
+    }
+    assert_eq!(authority.key(RS256, KeyState::Active).await, leaked, "the old copy was built on");
+    sleep(TOO_LONG).await;
+    for _ in 0..5 {
+        sleep(Duration::from_millis(250)).await;
+        assert!(!authority.published().await.contains(&leaked));
+        authority.obtain(ADA, PASSWORD).await.is(503, BUSY);
+    }
 }
