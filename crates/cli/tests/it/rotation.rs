@@ -52,7 +52,7 @@ const COOLDOWN: Duration = Duration::from_millis(200);
 const LONGEST_PERMITTED: Duration = Duration::from_secs(2 + 2 + 4);
 
 /// How many keep a set for that long. They fetch at different moments, so that one of them always has an old one.
-const LONGEST_KEEPERS: u32 = 5;
+const LONGEST_KEEPERS: u32 = 10;
 
 /// A token that has less than this left may expire on the way.
 const ABOUT_TO_EXPIRE: Duration = Duration::from_millis(500);
