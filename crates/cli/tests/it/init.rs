@@ -120,6 +120,24 @@ fn files_that_were_never_finished_are_made_anew() {
     assert!(authority.files().keys().all(|name| !name.contains("draft")));
 }
 
+/// A first start makes keys and a name for the database; over what is there already, it would make it unusable.
+#[test]
+fn a_database_that_lost_its_first_row_is_not_set_up_anew() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    authority.sqlite(
+        "PRAGMA foreign_keys = OFF; DELETE FROM authority; DELETE FROM key_ledger; DELETE FROM keys;",
+    );
+    authority.settle();
+    let before = authority.files();
+    for arguments in [&["init"][..], &["serve"]] {
+        let line = authority.run_with(arguments, &Credentials::first_user().lines()).refused(1);
+        assert!(line.contains("was taken away") || line.contains("was not set up yet"), "{line}");
+        authority.settle();
+        authority.assert_unchanged_since(&before);
+    }
+}
+
 #[test]
 fn a_password_that_is_refused_leaves_nothing() {
     let authority = Authority::configured(CONFIGURATION);

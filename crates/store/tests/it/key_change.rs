@@ -120,8 +120,12 @@ fn compromise() -> KeyChange {
 
 /// The record of a leaked key, which says itself when it expires.
 fn revocation(kid: &str) -> Revocation {
-    let (kind, id) = (RevocationKind::Kid, kid.to_owned());
-    Revocation { kind, id, not_before: NOW, expires_at: NOW + Duration::from_secs(1_234) }
+    Revocation {
+        kind: RevocationKind::Kid,
+        id: kid.to_owned(),
+        not_before: NOW,
+        expires_at: NOW + Duration::from_secs(1_234),
+    }
 }
 
 fn events() -> Vec<AuditEvent> {
