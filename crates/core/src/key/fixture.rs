@@ -12,8 +12,9 @@ pub(super) fn at(seconds: i64) -> Instant {
 
 /// A key that was made and published at 1,000 s and moved on every 1,000 s until it stood in `state`.
 pub(super) fn key(kid: &str, state: KeyState) -> KeyRecord {
-    let reached = |states: &[KeyState], seconds| states.contains(&state).then(|| at(seconds));
     use KeyState::{Active, Compromised, Destroyed, Retired, Retiring};
+
+    let reached = |states: &[KeyState], seconds| states.contains(&state).then(|| at(seconds));
     KeyRecord {
         kid: kid.to_owned(),
         algorithm: SigningAlgorithm::Rs256,

@@ -227,13 +227,14 @@ mod tests {
     const LINE: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Rs256 };
     use KeyState::{Active, Compromised, Destroyed, Retired, Retiring, Staged};
 
-    fn decide(
-        ask: impl Fn(Guards<'_>) -> Result<KeyMoves, KeyRefusal>,
-    ) -> Result<(Vec<(String, KeyState)>, Vec<KeyState>), KeyRefusal> {
+    /// What moves where, and in which states keys are made.
+    type Decided = (Vec<(String, KeyState)>, Vec<KeyState>);
+
+    fn decide(ask: impl Fn(Guards<'_>) -> Result<KeyMoves, KeyRefusal>) -> Result<Decided, KeyRefusal> {
         let (policy, facts) = (KeyPolicy::default(), facts());
-        let moves = ask(Guards { policy: &policy, facts: &facts })?;
-        let moved = moves.moved.into_iter().map(|key| (key.kid, key.state)).collect();
-        Ok((moved, moves.to_make.into_iter().map(|(_, state)| state).collect()))
+        let decided = ask(Guards { policy: &policy, facts: &facts })?;
+        let moved = decided.moved.into_iter().map(|key| (key.kid, key.state)).collect();
+        Ok((moved, decided.to_make.into_iter().map(|(_, state)| state).collect()))
     }
 
     fn moved(keys: &[(&str, KeyState)]) -> Vec<(String, KeyState)> {

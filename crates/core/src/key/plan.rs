@@ -130,9 +130,9 @@ mod tests {
     #[test]
     fn what_is_due() {
         let due = |keys: &[(&str, KeyState)], seconds| {
-            let moves = with_guards(|guards| table(keys).due(guards, at(seconds)))?;
-            let moved = moves.moved.into_iter().map(|key| (key.kid, key.state)).collect::<Vec<_>>();
-            Some((moved, moves.to_make.into_iter().map(|(_, state)| state).collect::<Vec<_>>()))
+            let due = with_guards(|guards| table(keys).due(guards, at(seconds)))?;
+            let moved = due.moved.into_iter().map(|key| (key.kid, key.state)).collect::<Vec<_>>();
+            Some((moved, due.to_make.into_iter().map(|(_, state)| state).collect::<Vec<_>>()))
         };
         let moved = |keys: &[(&str, KeyState)]| {
             keys.iter().map(|(kid, state)| ((*kid).to_owned(), *state)).collect::<Vec<_>>()
