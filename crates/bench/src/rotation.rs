@@ -89,6 +89,8 @@ pub struct Report {
     failed: usize,
     quiet: Latencies,
     rotating: Latencies,
+    /// Part of `rotating`.
+    making: Latencies,
     goal_ms: f64,
     /// Slow requests while keys moved, beyond as many as there would have been in quiet.
     added_slow_requests: f64,
@@ -118,10 +120,11 @@ pub fn measure(plan: &Plan) -> Outcome<Report> {
     let Run { begun_at, ended_at, refreshes, windows } = run?;
 
     let (during, quiet): (Vec<_>, Vec<_>) =
-        refreshes.iter().partition(|refresh| windows.touch(refresh.sent_at, refresh.took));
-    let rotating_seconds = windows.length().as_secs_f64();
-    let quiet_seconds = ended_at.since(begun_at).as_secs_f64() - rotating_seconds;
-    let (quiet, rotating) = (Latencies::of(&quiet, quiet_seconds), Latencies::of(&during, rotating_seconds));
+        refreshes.iter().partition(|refresh| windows.moving.touch(refresh.sent_at, refresh.took));
+    let making = refreshes.iter().filter(|refresh| windows.making.touch(refresh.sent_at, refresh.took));
+    let quiet_time = ended_at.since(begun_at).saturating_sub(windows.moving.length());
+    let (quiet, rotating) =
+        (Latencies::of(&quiet, quiet_time), Latencies::of(&during, windows.moving.length()));
     let added_slow_requests = added(&quiet, &rotating);
     Ok(Report {
         connections: plan.connections,
@@ -133,6 +136,7 @@ pub fn measure(plan: &Plan) -> Outcome<Report> {
         failed: refreshes.iter().filter(|refresh| refresh.failed).count(),
         quiet,
         rotating,
+        making: Latencies::of(&making.collect::<Vec<_>>(), windows.making.length()),
         goal_ms: GOAL_MS,
         added_slow_requests,
         meets_goal: added_slow_requests <= 0.0,
@@ -172,7 +176,8 @@ fn added(quiet: &Latencies, rotating: &Latencies) -> f64 {
 }
 
 impl Latencies {
-    fn of(refreshes: &[&Refresh], seconds: f64) -> Self {
+    fn of(refreshes: &[&Refresh], time: Duration) -> Self {
+        let seconds = time.as_secs_f64();
         let sample =
             Sample::new(refreshes.iter().map(|refresh| refresh.took.as_secs_f64() * 1000.0).collect());
         Self {
@@ -189,7 +194,7 @@ impl Latencies {
     fn row(&self, name: &str) -> Vec<String> {
         vec![
             name.to_owned(),
-            format!("{:.0}", self.seconds),
+            format!("{:.1}", self.seconds),
             self.requests.to_string(),
             format!("{:.0}", self.per_second),
             format!("{:.1}", self.p50_ms),
@@ -219,7 +224,18 @@ impl fmt::Display for Report {
         )?;
         let slow = format!("over {} ms", self.goal_ms);
         let header = ["keys", "s", "requests", "per s", "p50 ms", "p99 ms", "max ms", &slow];
-        writeln!(f, "{}", table(&header, [self.quiet.row("stand still"), self.rotating.row("move")]))?;
+        writeln!(
+            f,
+            "{}",
+            table(
+                &header,
+                [
+                    self.quiet.row("stand still"),
+                    self.rotating.row("move"),
+                    self.making.row("one is being made")
+                ]
+            )
+        )?;
         let verdict = verdict(self.meets_goal);
         write!(f, "Slow requests that rotations added: {:.1}; goal none: {verdict}", self.added_slow_requests)
     }
@@ -236,7 +252,7 @@ mod tests {
             failed: false,
         });
         let refreshes: Vec<_> = sample.collect();
-        Latencies::of(&refreshes.iter().collect::<Vec<_>>(), 10.0)
+        Latencies::of(&refreshes.iter().collect::<Vec<_>>(), Duration::from_secs(10))
     }
 
     #[test]

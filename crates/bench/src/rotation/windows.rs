@@ -9,61 +9,67 @@ const SETTLING: Duration = Duration::from_secs(1);
 pub struct Windows {
     /// For each rotation, the seconds from when it was due to when its keys were made and written.
     pub rotations: Vec<f64>,
-    /// In order, apart from each other.
-    spans: Vec<(Instant, Instant)>,
+    /// All in which anything about keys went on.
+    pub moving: Spans,
+    /// Those of them in which the server made a key.
+    pub making: Spans,
 }
+
+/// Spans of time, in order and apart from each other.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Spans(Vec<(Instant, Instant)>);
 
 impl Windows {
     /// Finds them between two instants.
     pub fn of(table: &KeyTable, policy: &KeyPolicy, begun_at: Instant, ended_at: Instant) -> Self {
         let is_within = |at: &Instant| (begun_at..ended_at).contains(at);
-        let mut windows = Self { rotations: Vec::new(), spans: Vec::new() };
+        let (mut rotations, mut moving, mut making) = (Vec::new(), Vec::new(), Vec::new());
         for key in &table.keys {
             // Whoever is demoted began the rotation by being old enough; the new keys are made after that.
             if let (Some(active_at), Some(demoted_at)) = (key.active_at, key.demoted_at.filter(is_within)) {
                 let due_at = active_at + policy.rotation_interval;
                 let written_at = successor_made_at(table, demoted_at).unwrap_or(demoted_at);
-                windows.rotations.push(written_at.since(due_at).as_secs_f64());
-                windows.spans.push((due_at, written_at + SETTLING));
+                rotations.push(written_at.since(due_at).as_secs_f64());
+                moving.push((due_at, written_at + SETTLING));
+                making.push((demoted_at, written_at));
             }
             for moved_at in [key.retired_at, key.destroyed_at].into_iter().flatten().filter(is_within) {
-                windows.spans.push((moved_at - SETTLING, moved_at + SETTLING));
+                moving.push((moved_at - SETTLING, moved_at + SETTLING));
             }
         }
-        for (from, until) in &mut windows.spans {
-            (*from, *until) = ((*from).max(begun_at), (*until).min(ended_at));
+        let within = |spans| Spans::within(spans, begun_at, ended_at);
+        Self { rotations, moving: within(moving), making: within(making) }
+    }
+}
+
+impl Spans {
+    fn within(mut spans: Vec<(Instant, Instant)>, begun_at: Instant, ended_at: Instant) -> Self {
+        spans.sort();
+        let mut merged: Vec<(Instant, Instant)> = Vec::new();
+        for (from, until) in spans {
+            match merged.last_mut() {
+                Some(last) if from <= last.1 => last.1 = last.1.max(until.min(ended_at)),
+                _ => merged.push((from.max(begun_at), until.min(ended_at))),
+            }
         }
-        windows.spans = merged(windows.spans);
-        windows
+        Self(merged)
     }
 
-    /// Whether something that began at `from` and took `took` was under way while keys moved.
+    /// Whether something that began at `from` and took `took` was under way in one of them.
     pub fn touch(&self, from: Instant, took: Duration) -> bool {
         let until = from + took;
-        self.spans.iter().any(|(begun_at, ended_at)| from <= *ended_at && *begun_at <= until)
+        self.0.iter().any(|(begun_at, ended_at)| from <= *ended_at && *begun_at <= until)
     }
 
     /// All of them together.
     pub fn length(&self) -> Duration {
-        self.spans.iter().map(|(from, until)| until.since(*from)).sum()
+        self.0.iter().map(|(from, until)| until.since(*from)).sum()
     }
 }
 
 /// A rotation is decided at `demoted_at`, then makes the key after the next, and is written only then.
 fn successor_made_at(table: &KeyTable, demoted_at: Instant) -> Option<Instant> {
     table.keys.iter().map(|key| key.created_at).filter(|at| *at >= demoted_at).min()
-}
-
-fn merged(mut spans: Vec<(Instant, Instant)>) -> Vec<(Instant, Instant)> {
-    spans.sort();
-    let mut merged: Vec<(Instant, Instant)> = Vec::new();
-    for (from, until) in spans {
-        match merged.last_mut() {
-            Some(last) if from <= last.1 => last.1 = last.1.max(until),
-            _ => merged.push((from, until)),
-        }
-    }
-    merged
 }
 
 #[cfg(test)]
@@ -108,23 +114,29 @@ mod tests {
         let table = KeyTable { keys, ledger: None };
         let policy = KeyPolicy { rotation_interval: Duration::from_secs(10), ..KeyPolicy::default() };
         let windows = Windows::of(&table, &policy, at(5), at(100));
-        assert_eq!(windows.spans, [(at(10), at(14)), (at(18), at(20))]);
+        assert_eq!(windows.moving, Spans(vec![(at(10), at(14)), (at(18), at(20))]));
+        assert_eq!(windows.making, Spans(vec![(at(11), at(13))]));
         assert_eq!(windows.rotations.len(), 1);
         assert!((windows.rotations[0] - 3.0).abs() < 1e-9);
 
         let shorter = Windows::of(&table, &policy, at(12), at(18));
-        assert!(shorter.spans.is_empty(), "what happened before or after the run is not of it");
+        assert_eq!(shorter.moving, Spans(vec![]), "what happened before or after the run is not of it");
     }
 
     #[test]
     fn windows_that_overlap_are_one() {
         let spans = vec![(at(8), at(9)), (at(1), at(3)), (at(2), at(6)), (at(3), at(4))];
-        assert_eq!(merged(spans), [(at(1), at(6)), (at(8), at(9))]);
+        assert_eq!(Spans::within(spans.clone(), at(0), at(9)), Spans(vec![(at(1), at(6)), (at(8), at(9))]));
+        assert_eq!(
+            Spans::within(spans, at(2), at(5)).0[0],
+            (at(2), at(5)),
+            "cut where the run begins and ends"
+        );
     }
 
     #[test]
     fn a_request_counts_if_any_of_it_was_in_a_window() {
-        let windows = Windows { rotations: vec![], spans: vec![(at(2), at(4)), (at(8), at(9))] };
+        let windows = Spans(vec![(at(2), at(4)), (at(8), at(9))]);
         for (from, took, expected) in [
             (0, 1, false),
             (0, 2, true),
