@@ -7,7 +7,7 @@ use attesto_core::{
     Watermark,
 };
 use attesto_keyring::{KeyEncryptionKey, KeyEncryptionKeys, first_keys, random_id};
-use attesto_store::{DatabaseUrl, OpenError, ServerLock, Store};
+use attesto_store::{Changed, DatabaseUrl, OpenError, ServerLock, Store, StoreError};
 
 use crate::config::Settings;
 use crate::start::StartError;
@@ -75,7 +75,13 @@ pub async fn initialise(
             tx.record(&event(Event::Initialised))?;
             let made =
                 keys.rows.iter().map(|key| event(Event::KeyGenerated).key(&key.kid).note("first start"));
-            tx.change_keys(&keys, &made.collect::<Vec<_>>())?;
+            if tx.change_keys(&keys, &made.collect::<Vec<_>>())? == Changed::LostRace {
+                return Err(StoreError::Inconsistent {
+                    table: "key_ledger",
+                    column: "version",
+                    row: "1".to_owned(),
+                });
+            }
             for client in &clients {
                 tx.insert_client(client, &event(Event::ClientAdded).client(&client.id))?;
             }
@@ -115,7 +121,12 @@ fn read_or_create_keks(settings: &Settings) -> Result<KeyEncryptionKeys, StartEr
 
 async fn open_or_create(url: &DatabaseUrl) -> Result<Store, StartError> {
     match Store::create(url).await {
-        Err(OpenError::Exists(_)) => Ok(Store::open(url)?),
+        Err(OpenError::Exists(_)) => {
+            let store = Store::open(url)?;
+            // An earlier start may have been interrupted between two migrations.
+            store.migrate().await?;
+            Ok(store)
+        }
         outcome => Ok(outcome?),
     }
 }

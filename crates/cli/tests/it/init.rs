@@ -57,6 +57,14 @@ fn whatever_an_interrupted_init_leaves_is_no_obstacle() {
              (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
         );
     };
+    let the_first_of_two_migrations: Leave = |authority| {
+        let first = include_str!("../../../../migrations/sqlite/0001_foundation/up.sql");
+        authority.sqlite(&format!(
+            "PRAGMA journal_mode = WAL; CREATE TABLE __diesel_schema_migrations \
+             (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP); \
+             {first}; INSERT INTO __diesel_schema_migrations (version) VALUES ('0001')"
+        ));
+    };
     for left in [
         &[][..],
         &[a_key],
@@ -64,6 +72,7 @@ fn whatever_an_interrupted_init_leaves_is_no_obstacle() {
         &[a_key, an_empty_file],
         &[a_key, no_tables_of_ours],
         &[a_key, an_empty_database],
+        &[a_key, the_first_of_two_migrations],
     ] {
         let authority = Authority::configured(CONFIGURATION);
         for leave in left {
