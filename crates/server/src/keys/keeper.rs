@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use attesto_core::{
@@ -7,6 +8,7 @@ use attesto_core::{
 };
 use attesto_keyring::{ImportAs, ImportedKey, KeyEncryptionKeys, Keyring, KeyringError, NewKey, RsaBits};
 use attesto_store::{Changed, Store, StoreError, Write};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::clock::Clock;
@@ -62,7 +64,7 @@ pub enum KeyError {
 /// Others who change keys at the same time leave something to decide on; a dozen in a row is no coincidence.
 const ATTEMPTS: usize = 12;
 
-/// A change that is not written within this time is decided again.
+/// A change that is not ready to be written within this time, or not written within it then, is decided again.
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 
 impl KeyKeeper {
@@ -145,11 +147,17 @@ impl KeyKeeper {
         for _ in 0..ATTEMPTS {
             let (keyring, facts) = self.read().await?;
             let guards = Guards { policy: &self.policy, facts: &facts };
-            let decided = decide(keyring.table(), guards, self.clock.now()).map_err(KeyError::Refused)?;
+            let decided_at = self.clock.now();
+            let decided = decide(keyring.table(), guards, decided_at).map_err(KeyError::Refused)?;
             let Some(moves) = decided else { return Ok(None) };
-            spare = self.make(&moves, spare).await?;
+            spare = self.make(&moves, spare, actor).await?;
             // Read again: a new key is published from now on, however long it took to make.
-            let now = facts.not_before_seen(self.clock.now());
+            let now = self.clock.now();
+            if now.since(decided_at) > LONGEST_WRITE {
+                // The old key signed meanwhile, and must not bear an earlier instant as its last.
+                continue;
+            }
+            let now = facts.not_before_seen(now);
             let change = keyring.change(moves, &spare, now)?;
             let events = events(&change, keyring.table(), Event::KeyGenerated, actor, reason, now);
             if self.write(&change, events).await? == Changed::Yes {
@@ -160,22 +168,36 @@ impl KeyKeeper {
     }
 
     /// A key for each that `moves` asks for. What a lost race left over is used first.
-    async fn make(&self, moves: &KeyMoves, mut spare: Vec<NewKey>) -> Result<Vec<NewKey>, KeyError> {
+    async fn make(
+        &self,
+        moves: &KeyMoves,
+        mut spare: Vec<NewKey>,
+        actor: &Actor,
+    ) -> Result<Vec<NewKey>, KeyError> {
         let mut made = Vec::new();
         for (line, _) in &moves.to_make {
             made.push(match spare.iter().position(|new| new.line() == *line) {
                 Some(at) => spare.swap_remove(at),
-                None => self.make_one(*line).await?,
+                None => self.make_one(*line, actor).await?,
             });
         }
         Ok(made)
     }
 
-    /// Making a key takes long; no request waits for it.
-    async fn make_one(&self, line: Line) -> Result<NewKey, KeyError> {
-        let rsa_bits = self.rsa_bits;
-        let made = spawn_blocking(move || NewKey::make(line, rsa_bits)).await;
-        Ok(made.map_err(|_| KeyError::Cancelled)??)
+    /// Making a key takes long, and no request waits for it, nor for the processor while the schedule has one made. An
+    /// operator does not wait for requests.
+    async fn make_one(&self, line: Line, actor: &Actor) -> Result<NewKey, KeyError> {
+        let (rsa_bits, has_time) = (self.rsa_bits, *actor == Actor::Server);
+        let (done, made) = oneshot::channel();
+        // Of its own: a thread that has stepped back may not come forward again.
+        let thread = thread::Builder::new().name("make-key".to_owned()).spawn(move || {
+            if has_time {
+                step_back();
+            }
+            let _ = done.send(NewKey::make(line, rsa_bits));
+        });
+        thread.map_err(|_| KeyError::Cancelled)?;
+        Ok(made.await.map_err(|_| KeyError::Cancelled)??)
     }
 
     /// Takes in a key that somebody else made.
@@ -254,6 +276,18 @@ impl KeyKeeper {
         self.store.write(write).await
     }
 }
+
+/// Leaves the calling thread a tenth of a processor that others want as well: at the lowest priority of all, a key
+/// would take minutes. `docs/performance.md` has the figures.
+#[cfg(target_os = "linux")]
+fn step_back() {
+    // Where it is not allowed, the key is made all the same.
+    let _ = rustix::process::nice(10);
+}
+
+/// Elsewhere a priority belongs to the whole process.
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
 
 /// One event per row, named by what became of it.
 fn events(

@@ -69,6 +69,21 @@ async fn a_key_that_signed_nothing_may_go_when_it_is_out_of_every_cache() {
     authority.retire(&old).await.unwrap();
 }
 
+/// The old key signs while the next one is made, and its tokens are counted from when it stopped.
+#[actix_web::test]
+async fn however_long_a_key_takes_to_make_the_old_one_is_demoted_when_it_is_there() {
+    let authority = Authority::new().await;
+    let old = authority.key(RS256, KeyState::Active).await;
+    let clock = authority.clock.clone();
+    authority.clock.advance(PROMOTABLE_AFTER);
+    // Decided at the first look at the clock.
+    authority.clock.interrupt(1, move |_| clock.advance(60 * SECOND));
+    authority.rotate(RS256).await.unwrap();
+    let (old, next) = (authority.row(&old).await, authority.key(RS256, KeyState::Staged).await);
+    assert_eq!(old.demoted_at, Some(NOW + PROMOTABLE_AFTER + 60 * SECOND));
+    assert_eq!(authority.row(&next).await.published_at, old.demoted_at);
+}
+
 /// Somebody sets the clock back an hour between any two steps.
 #[actix_web::test]
 async fn a_clock_that_is_set_back_makes_nothing_due() {
