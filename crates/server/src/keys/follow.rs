@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use actix_web::web;
-use attesto_core::Guards;
+use attesto_core::{Guards, KeyRecord, KeyState, LEAD, Purpose};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::keeper::KeyError;
@@ -52,7 +52,20 @@ async fn load(app: &App, read_at: Instant) -> Result<(), KeyError> {
     let guards = Guards { policy: app.keeper.policy(), facts: &facts };
     let loaded = LoadedKeys::new(keyring, &app.url, guards, &app.clock)
         .map_err(|cause| KeyError::Unusable(cause.to_string()))?;
+    announce(app, &loaded).await?;
     app.keys.replace(loaded, read_at);
     tracing::info!(version, "the signing keys changed");
+    Ok(())
+}
+
+/// What the new keys are about to sign is noted before they do, so that no request has to wait for it.
+async fn announce(app: &App, loaded: &LoadedKeys) -> Result<(), KeyError> {
+    let (now, lifetime) = (app.clock.now(), app.policy.access_lifetime);
+    let table = loaded.keyring.table();
+    let active =
+        table.keys.iter().filter(|key| key.state == KeyState::Active && key.purpose == Purpose::Token);
+    for KeyRecord { kid, .. } in active {
+        app.keys.usage(kid).cover(&app.store, kid, now + lifetime, now + LEAD * lifetime).await?;
+    }
     Ok(())
 }
