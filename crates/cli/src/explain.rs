@@ -75,7 +75,7 @@ async fn check_all(
         Some(typ::REFRESH) => refresh_keys(&keyring, Guards { policy: &settings.keys, facts: &facts }, now),
         _ => access_keys(&keyring),
     };
-    let verdict = verify(token, header, &keys, &settings.issuer)?;
+    let verdict = verify(token, header, &keys, &settings.issuer, now)?;
     let mut checks = vec![
         check_type(header),
         check_algorithm(header),
@@ -91,14 +91,17 @@ async fn check_all(
     Ok(checks)
 }
 
-/// The verdict of the verifier that services and the authority itself use, without leeway.
+/// The verdict of the verifier that services and the authority itself use, without leeway, at the instant of the
+/// other checks.
 fn verify(
     token: &str,
     header: &JoseHeader,
     keys: &JwkSet,
     issuer: &str,
+    now: Instant,
 ) -> Result<Result<(), Error>, Failure> {
     let builder = Verifier::builder(issuer)
+        .clock(move || now.seconds())
         .leeway(std::time::Duration::ZERO)
         .algorithms(&[Algorithm::Rs256, Algorithm::Es256]);
     let builder = match header.typ.as_deref() {
