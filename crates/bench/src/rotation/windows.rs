@@ -103,13 +103,15 @@ mod tests {
         }
     }
 
-    /// The first key was due at 10 s, and the third one made until 13 s; the first left at 19 s.
+    /// The first key was due at 10 s, and the third one made until 13 s; the first left at 19 s. The fourth is
+    /// of another time.
     #[test]
     fn a_window_lasts_from_when_a_move_is_due_until_it_is_settled() {
         let keys = vec![
             key(0, Some(0), Some(11), Some(19)),
             key(0, Some(11), None, None),
             key(13, None, None, None),
+            key(40, None, None, None),
         ];
         let table = KeyTable { keys, ledger: None };
         let policy = KeyPolicy { rotation_interval: Duration::from_secs(10), ..KeyPolicy::default() };
