@@ -16,6 +16,7 @@ diesel::table! {
         longest_refresh_lifetime -> BigInt,
         longest_jwks_lifetime -> BigInt,
         latest_seen_at -> Nullable<BigInt>,
+        watermark_at -> Nullable<BigInt>,
     }
 }
 
@@ -122,6 +123,15 @@ diesel::table! {
         confirmed_kids -> Text,
         key_version -> BigInt,
         seen_at -> BigInt,
+        feed_seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed (one) {
+        one -> Integer,
+        epoch -> BigInt,
+        salt -> Binary,
     }
 }
 

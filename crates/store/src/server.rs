@@ -20,6 +20,7 @@ struct ServerRow {
     confirmed_kids: String,
     key_version: i64,
     seen_at: i64,
+    feed_seq: i64,
 }
 
 impl Read<'_> {
@@ -68,6 +69,7 @@ impl TryFrom<ServerRow> for ServerReport {
             version: row.version,
             key_version: row.key_version,
             seen_at: Instant::from_millis(row.seen_at),
+            feed_seq: row.feed_seq,
         })
     }
 }
@@ -82,6 +84,7 @@ impl From<&ServerReport> for ServerRow {
             confirmed_kids: serde_json::Value::from(report.confirmed_kids.clone()).to_string(),
             key_version: report.key_version,
             seen_at: report.seen_at.as_millis(),
+            feed_seq: report.feed_seq,
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct ServerReport {
     pub key_version: i64,
     /// When it said so.
     pub seen_at: Instant,
+    /// The newest record of the revocation feed that it has published.
+    pub feed_seq: i64,
 }
 
 impl ServerReport {
