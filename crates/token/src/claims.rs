@@ -7,6 +7,8 @@ pub mod typ {
     pub const ACCESS: &str = "at+jwt";
     /// A refresh token, for the authority alone.
     pub const REFRESH: &str = "rt+jwt";
+    /// An answer of the revocation feed.
+    pub const REVOCATIONS: &str = "revocations+jwt";
 }
 
 /// The claims of an access token: RFC 9068 §2.2, and at the same time what a SimpleJWT resource server reads.

@@ -2,8 +2,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwsError {
-    /// Longer than [`MAX_TOKEN_BYTES`](crate::MAX_TOKEN_BYTES).
-    #[error("the token is longer than 8 KiB")]
+    /// Longer than [`MAX_TOKEN_BYTES`](crate::MAX_TOKEN_BYTES), or than the caller allows.
+    #[error("the token is too long")]
     TooLarge,
     /// Not three parts, not base64url, or a header that is not a JSON object with unique members.
     #[error("the token is not a compact JWS")]

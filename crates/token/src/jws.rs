@@ -17,9 +17,14 @@ pub struct CompactJws<'a> {
 }
 
 impl<'a> CompactJws<'a> {
-    /// Splits at exactly two dots. The JSON serializations and JWE (four dots) are no compact JWS.
+    /// Splits a token at exactly two dots. The JSON serializations and JWE (four dots) are no compact JWS.
     pub fn split(token: &'a str) -> Result<Self, JwsError> {
-        if token.len() > MAX_TOKEN_BYTES {
+        Self::split_within(token, MAX_TOKEN_BYTES)
+    }
+
+    /// Splits something that may be longer than a token, up to `max_bytes`.
+    pub fn split_within(token: &'a str, max_bytes: usize) -> Result<Self, JwsError> {
+        if token.len() > max_bytes {
             return Err(JwsError::TooLarge);
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;

@@ -1,13 +1,14 @@
 //! The bytes that the issuer and the verifier of Attesto tokens agree on.
 //!
 //! JSON Web Signatures in compact form (RFC 7515), JSON Web Keys and Key Sets (RFC 7517), their thumbprints
-//! (RFC 7638), and the claims sets of access and refresh tokens (RFC 7519, RFC 9068). Nothing here signs, verifies,
-//! fetches or reads a clock: parsing is strict, and what it accepts is a value.
+//! (RFC 7638), the claims sets of access and refresh tokens (RFC 7519, RFC 9068), and the revocation [`feed`]. Nothing
+//! here signs, verifies, fetches or reads a clock: parsing is strict, and what it accepts is a value.
 
 mod algorithm;
 mod base64url;
 mod claims;
 mod error;
+pub mod feed;
 mod jwk;
 mod jws;
 mod strict_json;
