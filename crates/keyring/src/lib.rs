@@ -33,7 +33,7 @@ pub use import::{ImportError, ImportedKey};
 pub use kek::{KeyEncryptionKey, KeyEncryptionKeys};
 pub use keyring::Keyring;
 pub use public::public_key_pem;
-pub use random::{random_id, random_secret};
+pub use random::{random_id, random_salt, random_secret};
 pub use rsa_bits::{RsaBits, UnknownRsaBits};
 pub use self_test::self_test;
 pub use signer::{OpenKey, Signer, Signing, sign_jws, signing_input};

@@ -12,6 +12,16 @@ pub fn random_secret() -> Zeroizing<String> {
     Zeroizing::new(base64url_encode(Zeroizing::new(random::<32>()).as_slice()))
 }
 
+/// 16 random bytes, none of them zero: some consumers of the revocation feed keep its salt in C strings.
+pub fn random_salt() -> [u8; 16] {
+    loop {
+        let salt = random();
+        if !salt.contains(&0) {
+            return salt;
+        }
+    }
+}
+
 /// Random bytes from the operating system. A machine that has none to give cannot run an authority: better to stop
 /// than to let every caller find an answer of its own.
 pub(crate) fn random<const N: usize>() -> [u8; N] {

@@ -1,10 +1,11 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use attesto_core::{Policy, ThrottleLimits};
 use attesto_store::Store;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::feed::Feed;
 use crate::issuer::Issuer;
 use crate::keys::{KeyKeeper, Keys};
 use crate::password::Passwords;
@@ -19,6 +20,8 @@ pub struct App {
     pub(crate) keeper: KeyKeeper,
     pub(crate) jwks_cache_control: String,
     pub(crate) issuer: Issuer,
+    pub(crate) feed: Feed,
+    pub(crate) feed_requires_token: bool,
     pub(crate) passwords: Passwords,
     pub(crate) policy: Policy,
     pub(crate) throttle: ThrottleLimits,
@@ -38,14 +41,19 @@ impl App {
 
 /// Set once, when the server was asked to stop.
 #[derive(Default)]
-pub(crate) struct Stopping(AtomicBool);
+pub(crate) struct Stopping(watch::Sender<bool>);
 
 impl Stopping {
     pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    pub(crate) async fn wait(&self) {
+        // The sender lives as long as this borrow of it.
+        let _ = self.0.subscribe().wait_for(|is_set| *is_set).await;
     }
 }

@@ -38,6 +38,8 @@ pub struct Settings {
     pub rsa_key_bits: RsaBits,
     /// What caches are told about the JWK Set.
     pub jwks: JwksCaching,
+    /// Whether the revocation feed is for those alone who have an access token.
+    pub feed_requires_token: bool,
     /// Failed sign-ins.
     pub throttle: ThrottleLimits,
     /// How long audit rows are kept.
@@ -122,6 +124,7 @@ impl Settings {
             keys,
             rsa_key_bits: given.optional("rsa_key_bits", parsed)?.unwrap_or_default(),
             jwks,
+            feed_requires_token: given.optional("feed_require_token", truth)?.unwrap_or(false),
             throttle: throttle(&mut given)?,
             audit_lifetime: given
                 .optional("audit_lifetime", between(DAY, 36_500 * DAY))?
@@ -137,12 +140,13 @@ impl Settings {
 }
 
 /// Every name that is read below.
-const SETTINGS: [&str; 30] = [
+const SETTINGS: [&str; 31] = [
     "access_token_algorithm",
     "access_token_lifetime",
     "allow_short_intervals",
     "audit_lifetime",
     "database",
+    "feed_require_token",
     "grace_interval",
     "issuer",
     "jwks_max_age",

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use attesto_core::{
-    Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Instant, Line, User,
-    Watermark,
+    Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Feed, Instant, Line,
+    User, Watermark,
 };
-use attesto_keyring::{KeyEncryptionKey, KeyEncryptionKeys, first_keys, random_id};
+use attesto_keyring::{KeyEncryptionKey, KeyEncryptionKeys, first_keys, random_id, random_salt};
 use attesto_store::{Changed, DatabaseUrl, OpenError, ServerLock, Store, StoreError};
 
 use crate::config::Settings;
@@ -65,6 +65,7 @@ pub async fn initialise(
         latest_seen_at: None,
     };
     let keys = first_keys(&sealing, &authority.id, &lines(settings), settings.rsa_key_bits, now)?;
+    let feed = Feed { epoch: now, salt: random_salt() };
     let clients: Vec<Client> =
         std::iter::once(simplejwt_client(settings, now)).chain(beginning.clients).collect();
     let user = beginning.user;
@@ -72,6 +73,7 @@ pub async fn initialise(
         .write(move |tx| {
             let event = |event| AuditEvent::new(event, actor.clone(), now);
             tx.insert_authority(&authority)?;
+            tx.begin_feed(&feed)?;
             tx.record(&event(Event::Initialised))?;
             let made =
                 keys.rows.iter().map(|key| event(Event::KeyGenerated).key(&key.kid).note("first start"));
@@ -131,10 +133,11 @@ async fn open_or_create(url: &DatabaseUrl) -> Result<Store, StartError> {
     }
 }
 
-/// The lines of keys that the configured algorithms need.
+/// The lines of keys that the configured algorithms need, and that of the revocation feed.
 fn lines(settings: &Settings) -> Vec<Line> {
     let (access, refresh) = (settings.policy.access_token_algorithm, settings.policy.refresh_token_algorithm);
     let mut lines = vec![Line::of_tokens(access), Line::of_tokens(refresh)];
     lines.dedup();
+    lines.push(Line::of_feed());
     lines
 }

@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attesto_core::{
-    AccessGrant, Digest, Jti, Keep, LEAD, Opening, Presented, RefreshGrant, Repeat, Rotate, Rotation,
-    Session, SigningAlgorithm,
+    AccessGrant, Digest, Instant, Jti, Keep, LEAD, Line, Opening, Presented, RefreshGrant, Repeat, Rotate,
+    Rotation, Session, SigningAlgorithm,
 };
 use attesto_keyring::{
     Signer, Successor, open_successor, random_id, seal_successor, sign_jws, signing_input,
 };
 use attesto_store::Store;
+use attesto_token::feed::FeedClaims;
 use attesto_token::{AccessTokenClaims, RefreshTokenClaims, typ};
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -81,13 +82,23 @@ impl Issuer {
         self.access(&*self.keys.confirmed()?, &keep.access).await
     }
 
+    /// Signs an answer of the revocation feed. Nobody refreshes it: its key's use is noted `ahead` by as much as that of
+    /// tokens.
+    pub async fn sign_feed(&self, claims: &FeedClaims, ahead: Duration) -> Result<String, Unavailable> {
+        let keys = self.keys.confirmed()?;
+        let signer = keys.active(Line::of_feed())?;
+        let expires_at = Instant::from_seconds(claims.exp);
+        self.announce(signer.as_ref(), expires_at, expires_at + LEAD * ahead).await?;
+        self.sign(signer.as_ref(), typ::REVOCATIONS, claims).await
+    }
+
     async fn pair(
         &self,
         keys: &LoadedKeys,
         access: &AccessGrant,
         refresh: &RefreshGrant,
     ) -> Result<(Pair, Successor, String), Unavailable> {
-        let signer = keys.active(refresh.algorithm)?;
+        let signer = keys.active(Line::of_tokens(refresh.algorithm))?;
         let jti = Jti::new(random_id());
         let claims = self.refresh_claims(refresh, &jti);
         let (access, refresh_token) =
@@ -104,17 +115,21 @@ impl Issuer {
     }
 
     async fn access(&self, keys: &LoadedKeys, grant: &AccessGrant) -> Result<String, Unavailable> {
-        let signer = keys.active(grant.algorithm)?;
-        self.announce(signer.as_ref(), grant).await?;
+        let signer = keys.active(Line::of_tokens(grant.algorithm))?;
+        let lifetime = grant.expires_at.since(grant.issued_at);
+        self.announce(signer.as_ref(), grant.expires_at, grant.issued_at + LEAD * lifetime).await?;
         self.sign(signer.as_ref(), typ::ACCESS, &self.access_claims(grant)).await
     }
 
-    /// The store knows how long the key's tokens live before there is one that lives longer.
-    async fn announce(&self, signer: &dyn Signer, grant: &AccessGrant) -> Result<(), Unavailable> {
+    /// The store knows how long what the key signs lives before there is something that lives longer.
+    async fn announce(
+        &self,
+        signer: &dyn Signer,
+        expires_at: Instant,
+        ahead: Instant,
+    ) -> Result<(), Unavailable> {
         let kid = &signer.public_jwk().kid;
-        let lifetime = grant.expires_at.since(grant.issued_at);
-        let ahead = grant.issued_at + LEAD * lifetime;
-        Ok(self.keys.usage(kid).cover(&self.store, kid, grant.expires_at, ahead).await?)
+        Ok(self.keys.usage(kid).cover(&self.store, kid, expires_at, ahead).await?)
     }
 
     /// The refresh token that was signed before. If the key that signed it is gone or leaked, the active one signs the
@@ -135,7 +150,8 @@ impl Issuer {
                 return self.sign(signer.as_ref(), typ::REFRESH, &claims).await;
             }
         }
-        self.sign(keys.active(repeat.refresh.algorithm)?.as_ref(), typ::REFRESH, &claims).await
+        let signer = keys.active(Line::of_tokens(repeat.refresh.algorithm))?;
+        self.sign(signer.as_ref(), typ::REFRESH, &claims).await
     }
 
     async fn sign<C: Serialize>(

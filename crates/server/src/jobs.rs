@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::feed::follow_feed;
 use crate::keys::{follow_keys, report_keys, schedule_keys};
 
 /// Rows per transaction: short enough that no request notices.
@@ -25,6 +26,7 @@ impl Jobs {
         Self(vec![
             rt::spawn(purge_forever(app.clone(), audit_lifetime)),
             rt::spawn(follow_keys(app.clone())),
+            rt::spawn(follow_feed(app.clone())),
             rt::spawn(report_keys(app.clone())),
             rt::spawn(schedule_keys(app.clone())),
         ])

@@ -9,6 +9,7 @@ pub mod init;
 mod app;
 mod caller;
 mod clock;
+mod feed;
 mod health;
 mod issuer;
 mod jobs;

@@ -9,7 +9,7 @@ use tracing_actix_web::TracingLogger;
 use crate::app::App;
 use crate::limits::limit_headers;
 use crate::telemetry::{RequestSpan, name_request};
-use crate::{health, simplejwt, well_known};
+use crate::{feed, health, simplejwt, well_known};
 
 /// Every route of the product.
 fn routes(routes: &mut ServiceConfig) {
@@ -21,6 +21,8 @@ fn routes(routes: &mut ServiceConfig) {
         .service(simplejwt("/api/token/blacklist", post().to(simplejwt::blacklist)))
         .service(document("/.well-known/jwks.json", well_known::jwks))
         .service(document("/.well-known/oauth-authorization-server", well_known::authorization_server))
+        .service(document("/revocations", feed::revocations))
+        .service(document("/revocations/keys", feed::revocation_keys))
         .service(document("/livez", health::live))
         .service(document("/readyz", health::ready))
         .default_service(web::to(not_found));

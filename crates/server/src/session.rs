@@ -20,7 +20,8 @@ const ATTEMPTS: usize = 8;
 /// Renews a session of `client_id`: rotates it, repeats a rotation whose answer was lost, or revokes it on replay.
 ///
 /// Signing comes before writing, so a signer that is down costs no session. A caller that loses the race for the same
-/// generation decides again on the winner's row and thereby repeats the winner's answer.
+/// generation decides again on the winner's row and thereby repeats the winner's answer; one that loses against an end
+/// decides again and is refused, and its access token is never given out.
 pub async fn renew(
     app: &App,
     client_id: &ClientId,
@@ -50,15 +51,16 @@ pub async fn renew(
             }
             Redemption::Repeat(repeat) => {
                 let pair = app.issuer.repeat(&repeat, presented).await?;
-                if repeat.rotated_by != caller.digest() {
-                    let event = caller
+                let event = (repeat.rotated_by != caller.digest()).then(|| {
+                    caller
                         .event(Event::RefreshRetried, now)
                         .session(&presented.sid)
                         .user(&repeat.refresh.user_id)
-                        .client(client_id);
-                    app.store.write(move |tx| tx.record(&event)).await?;
+                        .client(client_id)
+                });
+                if app.store.write(move |tx| tx.repeat_session(&repeat, event.as_ref())).await? {
+                    return Ok(Ok(Renewal::Pair(pair)));
                 }
-                return Ok(Ok(Renewal::Pair(pair)));
             }
             Redemption::Replay => {
                 // A refusal that has to be remembered: committed before it is answered.

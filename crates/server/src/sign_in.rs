@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use attesto_core::{Client, ClientId, Event, Password, Refusal, SessionId, User, UserId};
+use attesto_core::{Client, ClientId, Event, Password, Refusal, SessionId, User, UserId, Watermark};
 use attesto_keyring::random_id;
 use attesto_store::{Began, Reservation, ThrottleKeys};
 use tokio::time::sleep;
@@ -67,12 +67,12 @@ async fn begin(
     caller: &Caller,
 ) -> Result<Result<Pair, Refusal>, Unavailable> {
     for _ in 0..ATTEMPTS {
-        let (user, client) = read_both(app, &proven.id, client_id).await?;
+        let (user, client, watermark) = read_all(app, &proven.id, client_id).await?;
         let client = client.ok_or(Unavailable::NoClient)?;
         let Some(user) = user.filter(|user| user.password_version == proven.password_version) else {
             return Ok(Err(Refusal::CredentialsInvalid));
         };
-        wait_for_watermarks(app, &user, &client).await?;
+        wait_for([user.watermark, client.watermark, watermark], app).await?;
         let now = app.clock.now();
         let opening = match user.open_session(&client, SessionId(random_id()), &app.policy, now) {
             Ok(opening) => opening,
@@ -97,15 +97,15 @@ async fn begin(
 }
 
 /// A watermark lies up to two seconds ahead; a session has to begin after it, or it would be revoked at birth.
-async fn wait_for_watermarks(app: &App, user: &User, client: &Client) -> Result<(), Unavailable> {
+async fn wait_for(watermarks: [Watermark; 3], app: &App) -> Result<(), Unavailable> {
     let now = app.clock.now();
-    match user.watermark.wait(now).max(client.watermark.wait(now)) {
+    match watermarks.into_iter().filter_map(|watermark| watermark.wait(now)).max() {
         None => Ok(()),
         Some(wait) if wait <= LONGEST_WAIT => {
             sleep(wait).await;
             Ok(())
         }
-        Some(_) => Err(Unavailable::Contended),
+        Some(wait) => Err(Unavailable::WatermarkAhead(wait)),
     }
 }
 
@@ -135,13 +135,16 @@ async fn refuse(
     Ok(Refusal::CredentialsInvalid)
 }
 
-async fn read_both(
+async fn read_all(
     app: &App,
     user_id: &UserId,
     client_id: &ClientId,
-) -> Result<(Option<User>, Option<Client>), Unavailable> {
+) -> Result<(Option<User>, Option<Client>, Watermark), Unavailable> {
     let (user_id, client_id) = (user_id.clone(), client_id.clone());
-    Ok(app.store.read(move |tx| Ok((tx.find_user(&user_id)?, tx.find_client(&client_id)?))).await?)
+    let read = app
+        .store
+        .read(move |tx| Ok((tx.find_user(&user_id)?, tx.find_client(&client_id)?, tx.find_watermark()?)));
+    Ok(read.await?)
 }
 
 fn throttle_keys(user: Option<&User>, username: &str, caller: &Caller) -> ThrottleKeys {

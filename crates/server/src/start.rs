@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::web;
-use attesto_core::{Actor, AuditEvent, Authority, ClientId, Event, Guards, Line, SigningAlgorithm};
+use attesto_core::{Actor, AuditEvent, Authority, ClientId, Event, Guards, KeyTable, Line, SigningAlgorithm};
 use attesto_keyring::{
-    KekError, KeyEncryptionKeys, Keyring, KeyringError, SelfTestFailed, begin_ledger, random_id,
+    KekError, KeyEncryptionKeys, Keyring, KeyringError, SelfTestFailed, begin_ledger, random_id, random_salt,
 };
 use attesto_store::{Bounds, ClientSettings, OpenError, ServerLock, Store, StoreError};
 use attesto_verifier::BuildError;
@@ -12,6 +12,7 @@ use attesto_verifier::BuildError;
 use crate::app::{App, Stopping};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Settings};
+use crate::feed::Feed;
 use crate::issuer::Issuer;
 use crate::keys::{KeyError, KeyKeeper, Keys, LoadedKeys, SignerLayer};
 use crate::password::Passwords;
@@ -134,6 +135,7 @@ pub async fn open(
     begin_key_ledger(&store, &sealing, &clock).await?;
     let read_at = Instant::now();
     let keeper = keeper_of(&store, sealing, settings, &clock).await?;
+    begin_feed(&store, &keeper, &clock).await?;
     let (keyring, _) = keeper.read().await?;
     require_algorithms(&keyring, settings)?;
     apply(&store, settings, &clock).await?;
@@ -148,6 +150,8 @@ pub async fn open(
         url: settings.issuer.clone(),
         issuer: Issuer::new(settings.issuer.clone(), store.clone(), Arc::clone(&keys)),
         keys,
+        feed: Feed::open(&store, &clock).await?,
+        feed_requires_token: settings.feed_requires_token,
         keeper,
         jwks_cache_control: settings.jwks.cache_control(),
         store,
@@ -205,6 +209,18 @@ async fn begin_key_ledger(
     let event = AuditEvent::new(Event::LedgerBegun, Actor::Server, clock.now());
     store.write(move |tx| tx.change_keys(&change, std::slice::from_ref(&event))).await?;
     Ok(())
+}
+
+/// A database from before there was a feed gets one, and keys for it.
+async fn begin_feed(store: &Store, keeper: &KeyKeeper, clock: &Clock) -> Result<(), StartError> {
+    let line = Line::of_feed();
+    let begin = |table: &KeyTable, _: Guards<'_>, _| {
+        let is_there = table.keys.iter().any(|key| key.line() == line);
+        Ok((!is_there).then(|| KeyTable::begin(line)))
+    };
+    keeper.change(begin, &Actor::Server, "the revocation feed begins").await?;
+    let feed = attesto_core::Feed { epoch: clock.now(), salt: random_salt() };
+    Ok(store.write(move |tx| tx.begin_feed(&feed)).await?)
 }
 
 /// A server that could not sign what it is configured for does not start.

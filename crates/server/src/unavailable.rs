@@ -1,4 +1,6 @@
-use attesto_core::SigningAlgorithm;
+use std::time::Duration;
+
+use attesto_core::Line;
 use attesto_keyring::{SealBroken, SignError};
 use attesto_store::StoreError;
 
@@ -17,9 +19,9 @@ pub enum Unavailable {
     /// The store could not be asked for too long whether the keys are still the right ones.
     #[error("the signing keys are not confirmed")]
     KeysUnconfirmed,
-    /// Nothing signs with the algorithm that is configured.
+    /// Nothing signs what is configured to be signed so.
     #[error("no {0} key is active")]
-    NoActiveKey(SigningAlgorithm),
+    NoActiveKey(Line),
     /// The row's successor does not open with the token that its digest names. Never to be taken for a replay.
     #[error("the sealed successor: {0}")]
     Successor(#[from] SealBroken),
@@ -29,12 +31,24 @@ pub enum Unavailable {
     /// A stored hash is none, or asks for more memory than any that we write.
     #[error("a stored password hash cannot be used")]
     PasswordHash,
+    /// The store could not be asked for too long what is revoked.
+    #[error("the revocation feed is not confirmed")]
+    FeedUnconfirmed,
+    /// More wait for news of the feed than can be held.
+    #[error("too many wait for news of the revocation feed")]
+    TooManyWaiters,
     /// A task of ours was cancelled.
     #[error("a task was cancelled")]
     Cancelled,
     /// The SimpleJWT dialect has no client to issue for.
     #[error("the client `simplejwt` is missing")]
     NoClient,
+    /// What ended all sessions did so by a clock that was ahead of ours: one that begins now would be over at once.
+    #[error(
+        "sessions that begin within the next {0:?} would be over at once: they were ended by a clock that was ahead of \
+         this one"
+    )]
+    WatermarkAhead(Duration),
     /// The session changed under every attempt.
     #[error("the session kept changing")]
     Contended,

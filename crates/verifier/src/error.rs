@@ -59,6 +59,10 @@ pub enum Error {
     /// The claims are in order but do not fit the type that the caller asked for.
     #[error("the claims are not those that are expected here")]
     ClaimsMismatch,
+    /// It was ended before its time: its session, its user, its client or its key was. `verify` does not say so yet; it
+    /// is here for the code that asks the authority.
+    #[error("the token was revoked")]
+    Revoked,
     /// The token is good but not for this: RFC 6750 §3.1.
     #[error("the token lacks a required scope")]
     InsufficientScope {
@@ -91,6 +95,7 @@ impl Error {
             Self::ClaimInvalid(_) => "claim_invalid",
             Self::ClaimsMismatch => "claims_mismatch",
             Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::Revoked => "revoked",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -124,7 +129,8 @@ impl Error {
             | Self::AudienceMismatch
             | Self::ClaimMissing(_)
             | Self::ClaimInvalid(_)
-            | Self::ClaimsMismatch => Some("invalid_token"),
+            | Self::ClaimsMismatch
+            | Self::Revoked => Some("invalid_token"),
         }
     }
 

@@ -60,6 +60,11 @@ impl Line {
     pub fn of_tokens(algorithm: SigningAlgorithm) -> Self {
         Self { purpose: Purpose::Token, algorithm }
     }
+
+    /// The keys that sign the revocation feed: its answers are many and short, so are these signatures.
+    pub fn of_feed() -> Self {
+        Self { purpose: Purpose::Feed, algorithm: SigningAlgorithm::Es256 }
+    }
 }
 
 impl fmt::Display for Line {

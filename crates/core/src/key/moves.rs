@@ -1,6 +1,6 @@
 use super::algorithm::Line;
 use super::guard::Guards;
-use super::record::{KeyRecord, KeyState, Purpose};
+use super::record::{KeyRecord, KeyState};
 use super::table::KeyTable;
 use crate::instant::Instant;
 use crate::revocation::{Revocation, RevocationKind, VERIFIER_MARGIN};
@@ -92,6 +92,13 @@ pub enum Haste {
 }
 
 impl KeyTable {
+    /// Makes the first keys of a line that nobody knows yet: one that signs, and one that is already published, so that
+    /// an emergency needs only a promotion.
+    pub fn begin(line: Line) -> KeyMoves {
+        let to_make = vec![(line, KeyState::Active), (line, KeyState::Staged)];
+        KeyMoves { to_make, ..KeyMoves::default() }
+    }
+
     /// Makes a key that is published from now on.
     pub fn stage(line: Line) -> KeyMoves {
         KeyMoves { to_make: vec![(line, KeyState::Staged)], ..KeyMoves::default() }
@@ -126,18 +133,14 @@ impl KeyTable {
         let others: Vec<_> = self.staged(line).into_iter().filter(|key| key.kid != kid).collect();
         let mut moves = match (leaked.state, others.first()) {
             (KeyState::Active, Some(next)) => self.succession(next, now),
-            (KeyState::Active, None) => KeyMoves {
-                to_make: vec![(line, KeyState::Active), (line, KeyState::Staged)],
-                ..KeyMoves::default()
-            },
+            (KeyState::Active, None) => Self::begin(line),
             (KeyState::Staged, None) => Self::stage(line),
             _ => KeyMoves::default(),
         };
         moves.moved.retain(|key| key.kid != kid);
         moves.moved.insert(0, leaked.compromised(now));
         moves.compromised = Some(kid.to_owned());
-        // The feed speaks of tokens.
-        moves.revocation = (leaked.purpose == Purpose::Token).then(|| Revocation {
+        moves.revocation = Some(Revocation {
             kind: RevocationKind::Kid,
             id: kid.to_owned(),
             not_before: now,
@@ -299,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn services_learn_of_a_leaked_token_key() {
+    fn services_learn_of_a_leaked_key() {
         let table = table(&[("a", Active), ("b", Staged)]);
         let (policy, facts) = (KeyPolicy::default(), facts());
         let guards = Guards { policy: &policy, facts: &facts };
@@ -314,7 +317,8 @@ mod tests {
         assert_eq!(record.expires_at, at(9_000 + 3_600 + 120));
         let feed =
             KeyTable { keys: vec![KeyRecord { purpose: Purpose::Feed, ..key("f", Active) }], ledger: None };
-        assert_eq!(feed.compromise("f", guards, at(9_000)).unwrap().revocation, None);
+        let record = feed.compromise("f", guards, at(9_000)).unwrap().revocation.unwrap();
+        assert_eq!((record.kind, record.id.as_str()), (RevocationKind::Kid, "f"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use actix_web::web;
-use attesto_core::{Guards, KeyRecord, KeyState, LEAD, Purpose};
+use attesto_core::{Guards, KeyRecord, KeyState, LEAD};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::keeper::KeyError;
@@ -62,8 +62,7 @@ async fn load(app: &App, read_at: Instant) -> Result<(), KeyError> {
 async fn announce(app: &App, loaded: &LoadedKeys) -> Result<(), KeyError> {
     let (now, lifetime) = (app.clock.now(), app.policy.access_lifetime);
     let table = loaded.keyring.table();
-    let active =
-        table.keys.iter().filter(|key| key.state == KeyState::Active && key.purpose == Purpose::Token);
+    let active = table.keys.iter().filter(|key| key.state == KeyState::Active);
     for KeyRecord { kid, .. } in active {
         app.keys.usage(kid).cover(&app.store, kid, now + lifetime, now + LEAD * lifetime).await?;
     }

@@ -3,9 +3,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use actix_web::http::header::EntityTag;
 use actix_web::web::Bytes;
-use attesto_core::{Digest, Guards, Instant, KeyUse, Line, Purpose, SigningAlgorithm};
+use attesto_core::{Digest, Guards, Instant, KeyUse, Line, Purpose};
 use attesto_keyring::{Keyring, Signer};
 use attesto_store::{Store, StoreError};
+use attesto_token::JwkSet;
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
@@ -19,29 +20,46 @@ pub struct LoadedKeys {
     pub keyring: Keyring,
     /// Checks the authority's own tokens.
     pub tokens: Tokens,
-    /// The JWK Set, written once and served from memory.
-    pub jwk_set: Bytes,
+    /// The published keys of tokens.
+    pub token_jwk_set: WrittenJwkSet,
+    /// The published keys of the revocation feed. Never in one set with the others: who chooses by `kid` would take one
+    /// for the other.
+    pub feed_jwk_set: WrittenJwkSet,
+}
+
+/// A JWK Set, written once and served from memory.
+pub struct WrittenJwkSet {
+    /// JSON.
+    pub bytes: Bytes,
     /// Of those bytes.
     pub etag: EntityTag,
 }
 
+impl WrittenJwkSet {
+    fn new(set: &JwkSet) -> serde_json::Result<Self> {
+        let bytes = serde_json::to_vec(set)?;
+        let etag = EntityTag::new_strong(Digest::of(&bytes).to_string());
+        Ok(Self { bytes: bytes.into(), etag })
+    }
+}
+
 impl LoadedKeys {
-    /// Writes the JWK Set of the published keys, and takes those for checking that a token may still need.
+    /// Writes the JWK Sets of the published keys, and takes those for checking that a token may still need.
     pub fn new(
         keyring: Keyring,
         issuer: &str,
         guards: Guards<'_>,
         clock: &Clock,
     ) -> Result<Self, StartError> {
-        let jwk_set = serde_json::to_vec(&keyring.published(Purpose::Token))?;
-        let etag = EntityTag::new_strong(Digest::of(&jwk_set).to_string());
+        let token_jwk_set = WrittenJwkSet::new(&keyring.published(Purpose::Token))?;
+        let feed_jwk_set = WrittenJwkSet::new(&keyring.published(Purpose::Feed))?;
         let tokens = Tokens::new(issuer, &keyring, guards, clock)?;
-        Ok(Self { keyring, tokens, jwk_set: jwk_set.into(), etag })
+        Ok(Self { keyring, tokens, token_jwk_set, feed_jwk_set })
     }
 
-    /// The key that signs new tokens.
-    pub fn active(&self, algorithm: SigningAlgorithm) -> Result<&Arc<dyn Signer>, Unavailable> {
-        self.keyring.active(Line::of_tokens(algorithm)).ok_or(Unavailable::NoActiveKey(algorithm))
+    /// The key that signs what is new.
+    pub fn active(&self, line: Line) -> Result<&Arc<dyn Signer>, Unavailable> {
+        self.keyring.active(line).ok_or(Unavailable::NoActiveKey(line))
     }
 }
 

@@ -15,7 +15,7 @@ use attesto_keyring::Signer;
 
 pub use follow::follow_keys;
 pub use keeper::{KeyError, KeyKeeper};
-pub use loaded::{LoadedKeys, Usage};
+pub use loaded::{LoadedKeys, Usage, WrittenJwkSet};
 pub use report::{report_keys, sign_off};
 pub use schedule::{run_due, schedule_keys};
 

@@ -47,7 +47,7 @@ fn report(app: &App) -> ServerReport {
         confirmed_kids: table.keys.iter().map(|key| key.kid.clone()).collect(),
         key_version: loaded.keyring.version(),
         seen_at: app.clock.now(),
-        feed_seq: 0,
+        feed_seq: app.feed.seq(),
     }
 }
 

@@ -1,0 +1,110 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, MessageBody as _, SizedStream};
+use actix_web::http::header::{self, AcceptEncoding, ETag, Encoding, EntityTag, Header as _, IfNoneMatch};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use futures_util::stream;
+
+use super::access::require_access;
+use super::answer::Answer;
+use super::failure::Failure;
+use super::published::Position;
+use super::query::Query;
+use crate::app::App;
+
+/// What a connection holds of an answer that its client does not read.
+const CHUNK: usize = 64 * 1024;
+
+/// `GET /revocations`: what is revoked, signed. All of it, or what is new after a position that the caller knows, as
+/// soon as there is something.
+pub async fn revocations(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
+    respond(&app, &request).await.unwrap_or_else(|failure| failure.respond())
+}
+
+async fn respond(app: &web::Data<App>, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+    require_access(app, request).await?;
+    let query = Query::parse(request.query_string())?;
+    match query.after {
+        Some(after) => news(app, request, query, after).await,
+        None => snapshot(app, request).await,
+    }
+}
+
+/// Everything that is alive.
+async fn snapshot(app: &web::Data<App>, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+    let present = app.feed.present()?;
+    let Position { epoch, seq } = present.position;
+    // Weak: the bytes also say when they were signed.
+    let etag = EntityTag::new_weak(format!("{}.{seq}", epoch.as_millis()));
+    if has_it(request, &etag) {
+        return Ok(HttpResponse::NotModified().insert_header(ETag(etag)).finish());
+    }
+    let mut response = HttpResponse::Ok();
+    response.insert_header(ETag(etag)).insert_header((header::CACHE_CONTROL, "no-cache"));
+    send(request, response, &present.answer(0, app).await?).await
+}
+
+/// What comes after a position; everything, if that is not a position of this feed.
+async fn news(
+    app: &web::Data<App>,
+    request: &HttpRequest,
+    query: Query,
+    after: i64,
+) -> Result<HttpResponse, Failure> {
+    let mut present = app.feed.present()?;
+    let known = Position { epoch: query.epoch.unwrap_or(present.position.epoch), seq: after };
+    if known == present.position {
+        app.feed.wait(known, query.wait, &app.stopping).await?;
+        present = app.feed.present()?;
+    }
+    let is_known = known.epoch == present.position.epoch && known.seq <= present.position.seq;
+    let answer = present.answer(if is_known { after } else { 0 }, app).await?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    send(request, response, &answer).await
+}
+
+fn has_it(request: &HttpRequest, etag: &EntityTag) -> bool {
+    IfNoneMatch::parse(request).is_ok_and(|known| match known {
+        IfNoneMatch::Any => true,
+        IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(etag)),
+    })
+}
+
+async fn send(
+    request: &HttpRequest,
+    mut response: HttpResponseBuilder,
+    answer: &Arc<Answer>,
+) -> Result<HttpResponse, Failure> {
+    response.content_type("application/revocations+jwt").insert_header((header::VARY, "Accept-Encoding"));
+    let compressed = if takes_gzip(request) { answer.gzip().await? } else { None };
+    let bytes = match compressed {
+        Some(bytes) => {
+            response.insert_header((header::CONTENT_ENCODING, "gzip"));
+            bytes
+        }
+        None => answer.plain(),
+    };
+    Ok(response.body(in_chunks(bytes)))
+}
+
+fn takes_gzip(request: &HttpRequest) -> bool {
+    AcceptEncoding::parse(request).is_ok_and(|accepted| {
+        accepted.negotiate([Encoding::gzip(), Encoding::identity()].iter()) == Some(Encoding::gzip())
+    })
+}
+
+/// All who are sent an answer share its bytes; a connection copies no more of them than it is about to write.
+fn in_chunks(bytes: Bytes) -> BoxBody {
+    if bytes.len() <= CHUNK {
+        return bytes.boxed();
+    }
+    let length = bytes.len() as u64;
+    let chunks = (0..bytes.len()).step_by(CHUNK).map(move |from| {
+        let until = bytes.len().min(from + CHUNK);
+        Ok::<_, Infallible>(bytes.slice(from..until))
+    });
+    SizedStream::new(length, stream::iter(chunks)).boxed()
+}

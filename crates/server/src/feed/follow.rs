@@ -1,0 +1,153 @@
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant as Monotonic};
+
+use actix_web::web;
+use attesto_core::{Feed, Instant};
+use attesto_store::{FeedHead, RecordedRevocation, Store, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::published::{Position, Published};
+use super::records::Records;
+use crate::app::App;
+use crate::clock::Clock;
+
+/// How often the store is asked for news.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// How long a state lasts at least: four in a second, of five answers each, are twenty signatures.
+const SHORTEST_STATE: Duration = Duration::from_millis(250);
+
+/// Who comes back within this time finds an answer that begins not long before what he knows.
+const A_WHILE: Duration = Duration::from_secs(10);
+
+/// How often expired records are forgotten.
+const TIDYING: Duration = Duration::from_secs(60);
+
+/// Records per query.
+const PAGE: i64 = 10_000;
+
+/// Publishes what others write, for as long as the server runs. Never returns.
+pub async fn follow_feed(app: web::Data<App>) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = None;
+    loop {
+        ticks.tick().await;
+        let cause = app.feed.follow(&app.store, &app.clock).await.err().map(|error| error.to_string());
+        if cause != trouble {
+            tell(cause.as_deref());
+            trouble = cause;
+        }
+    }
+}
+
+fn tell(cause: Option<&str>) {
+    if let Some(cause) = cause {
+        tracing::error!(cause, "the revocation feed cannot be read");
+    } else {
+        tracing::info!("the revocation feed is read again");
+    }
+}
+
+/// Reads the feed of the store, further and further.
+pub struct Follower {
+    feed: Feed,
+    /// Up to here the records are loaded.
+    loaded: i64,
+    records: Arc<RwLock<Records>>,
+    /// What was published last, and where it was then.
+    at: Instant,
+    published: i64,
+    previous: i64,
+    published_at: Monotonic,
+    /// Where it was one and two whiles ago.
+    recent: [i64; 2],
+    recent_at: Monotonic,
+    tidied_at: Monotonic,
+}
+
+impl Follower {
+    /// Reads everything.
+    pub async fn start(store: &Store, clock: &Clock) -> Result<(Self, Published), StoreError> {
+        let (at, now) = (clock.now(), Monotonic::now());
+        let FeedHead { feed, .. } = store.read(|tx| tx.feed_head()).await?;
+        let mut follower = Self {
+            feed,
+            loaded: 0,
+            records: Arc::new(RwLock::new(Records::new(&feed)?)),
+            at,
+            published: 0,
+            previous: 0,
+            published_at: now,
+            recent: [0; 2],
+            recent_at: now,
+            tidied_at: now,
+        };
+        follower.load(store).await?;
+        follower.previous = follower.loaded;
+        follower.recent = [follower.loaded; 2];
+        let published = follower.publish(at, now);
+        Ok((follower, published))
+    }
+
+    /// The next state, if there is something new to say and the present one has lasted long enough.
+    pub async fn next(&mut self, store: &Store, clock: &Clock) -> Result<Option<Published>, StoreError> {
+        let (at, now) = (clock.now(), Monotonic::now());
+        self.load(store).await?;
+        let is_new = self.loaded != self.published || at.seconds() != self.at.seconds();
+        if !is_new || now.duration_since(self.published_at) < SHORTEST_STATE {
+            return Ok(None);
+        }
+        Ok(Some(self.publish(at, now)))
+    }
+
+    /// Loads what is new, all of it.
+    async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
+        loop {
+            let after = self.loaded;
+            let (head, page) =
+                store.read(move |tx| Ok((tx.feed_head()?, tx.list_revocations(after, PAGE)?))).await?;
+            if head.feed != self.feed || head.seq < after {
+                self.begin_anew(head.feed)?;
+                continue;
+            }
+            let is_last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+            self.append(&page)?;
+            if is_last {
+                self.loaded = head.seq;
+                return Ok(());
+            }
+        }
+    }
+
+    /// The database was restored from a backup.
+    fn begin_anew(&mut self, feed: Feed) -> Result<(), StoreError> {
+        self.records = Arc::new(RwLock::new(Records::new(&feed)?));
+        (self.feed, self.loaded, self.previous, self.recent) = (feed, 0, 0, [0; 2]);
+        Ok(())
+    }
+
+    fn append(&mut self, page: &[RecordedRevocation]) -> Result<(), StoreError> {
+        let Some(last) = page.last() else { return Ok(()) };
+        self.records.write().unwrap_or_else(PoisonError::into_inner).append(page)?;
+        self.loaded = last.seq;
+        Ok(())
+    }
+
+    fn publish(&mut self, at: Instant, now: Monotonic) -> Published {
+        if self.published != self.loaded {
+            self.previous = std::mem::replace(&mut self.published, self.loaded);
+        }
+        if now.duration_since(self.recent_at) >= A_WHILE {
+            self.recent = [self.recent[1], self.loaded];
+            self.recent_at = now;
+        }
+        if now.duration_since(self.tidied_at) >= TIDYING {
+            self.records.write().unwrap_or_else(PoisonError::into_inner).drop_expired(at);
+            self.tidied_at = now;
+        }
+        (self.at, self.published_at) = (at, now);
+        let position = Position { epoch: self.feed.epoch, seq: self.loaded };
+        Published::new(position, (at, now), Arc::clone(&self.records), self.previous, self.recent[0])
+    }
+}

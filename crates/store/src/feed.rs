@@ -1,0 +1,47 @@
+use attesto_core::{Feed, Instant};
+use diesel::prelude::*;
+
+use crate::error::StoreError;
+use crate::row::RowOf;
+use crate::schema::{feed, revocation_counter};
+use crate::store::{Read, Write};
+
+/// Where the revocation feed stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedHead {
+    /// Which feed.
+    pub feed: Feed,
+    /// The position of its newest record; 0 before the first.
+    pub seq: i64,
+}
+
+impl Read<'_> {
+    /// Where the feed stands, which has been begun.
+    pub fn feed_head(&mut self) -> Result<FeedHead, StoreError> {
+        self.find_feed_head()?.ok_or(StoreError::Database(diesel::result::Error::NotFound))
+    }
+
+    /// Where the feed stands; `None` before it was begun.
+    pub fn find_feed_head(&mut self) -> Result<Option<FeedHead>, StoreError> {
+        let row: Option<(i64, Vec<u8>)> =
+            feed::table.select((feed::epoch, feed::salt)).first(self.connection).optional()?;
+        let Some((epoch, salt)) = row else { return Ok(None) };
+        let seq = revocation_counter::table.select(revocation_counter::seq).first(self.connection)?;
+        let salt = RowOf { table: "feed", row: "1" }.need("salt", salt.try_into())?;
+        Ok(Some(FeedHead { feed: Feed { epoch: Instant::from_millis(epoch), salt }, seq }))
+    }
+}
+
+impl Write<'_> {
+    /// Begins the feed, unless it was begun.
+    pub fn begin_feed(&mut self, new: &Feed) -> Result<(), StoreError> {
+        diesel::insert_or_ignore_into(feed::table)
+            .values((
+                feed::one.eq(1),
+                feed::epoch.eq(new.epoch.as_millis()),
+                feed::salt.eq(new.salt.as_slice()),
+            ))
+            .execute(self.connection)?;
+        Ok(())
+    }
+}
