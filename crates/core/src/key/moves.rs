@@ -225,6 +225,7 @@ mod tests {
     use crate::key::algorithm::SigningAlgorithm;
     use crate::key::fixture::{at, facts, key, table};
     use crate::key::guard::KeyPolicy;
+    use crate::key::record::Purpose;
     use crate::key::table::KeyFacts;
 
     const LINE: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Rs256 };
