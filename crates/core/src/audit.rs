@@ -19,6 +19,10 @@ pub enum Event {
     SessionRevoked,
     /// All sessions of a user ended.
     UserSessionsRevoked,
+    /// All sessions of a client ended.
+    ClientSessionsRevoked,
+    /// All sessions ended.
+    AllSessionsRevoked,
     /// A user was added.
     UserAdded,
     /// A user was disabled, and all sessions with it.
@@ -69,6 +73,8 @@ impl Event {
             Self::RefreshRetried => "refresh_retried",
             Self::SessionRevoked => "session_revoked",
             Self::UserSessionsRevoked => "user_sessions_revoked",
+            Self::ClientSessionsRevoked => "client_sessions_revoked",
+            Self::AllSessionsRevoked => "all_sessions_revoked",
             Self::UserAdded => "user_added",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",

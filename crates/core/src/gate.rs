@@ -30,10 +30,11 @@ impl Watermark {
 }
 
 impl Standing {
-    /// The one gate of every redemption: session, then client, then user. `None` lets it pass.
+    /// The one gate of every redemption: session, then client, then user. `None` lets it pass. What ended for everyone
+    /// is asked with the session, for it is the session's own end.
     pub fn gate(&self, client_id: &ClientId, now: Instant) -> Option<Refusal> {
-        let Self { session, client, user } = self;
-        if session.revoked_at.is_some() {
+        let Self { session, client, user, watermark } = self;
+        if session.revoked_at.is_some() || watermark.covers(session.created_at) {
             return Some(Refusal::SessionRevoked);
         }
         if session.client_id != *client_id {

@@ -1,6 +1,7 @@
 use std::cmp::Ordering;
 
 use crate::client::{Client, ClientId};
+use crate::gate::Watermark;
 use crate::grant::{AccessGrant, RefreshGrant};
 use crate::instant::Instant;
 use crate::policy::Policy;
@@ -18,6 +19,8 @@ pub struct Standing {
     pub client: Client,
     /// Its user, unless deleted.
     pub user: Option<User>,
+    /// The watermark of the whole authority.
+    pub watermark: Watermark,
 }
 
 /// A refresh token whose signature, issuer and times were verified.
@@ -256,7 +259,6 @@ mod tests {
     use super::*;
     use crate::claims::CustomClaims;
     use crate::client::ClientKind;
-    use crate::gate::Watermark;
     use crate::key::SigningAlgorithm;
     use crate::password::PasswordHash;
     use crate::scope::Scope;
@@ -311,7 +313,7 @@ mod tests {
         session.sealed_successor = Some(vec![7]);
         session.rotated_at = T0;
         session.idle_expires_at = T0 + 7 * DAY;
-        Standing { session, client, user: Some(user) }
+        Standing { session, client, user: Some(user), watermark: Watermark::default() }
     }
 
     fn name(redemption: &Redemption) -> String {
@@ -422,12 +424,13 @@ mod tests {
     #[test]
     fn the_gate_stands_before_everything() {
         type Change = fn(&mut Standing);
-        let table: [(&str, Change, &str); 9] = [
+        let table: [(&str, Change, &str); 10] = [
             ("revoked", |s| s.session.revoked_at = Some(T0), "SessionRevoked"),
             ("another client's", |s| s.session.client_id = ClientId("other".into()), "ClientMismatch"),
             ("idle", |s| s.session.idle_expires_at = T0, "SessionExpired"),
             ("too old", |s| s.session.absolute_expires_at = T0, "SessionExpired"),
             ("client off", |s| s.client.disabled_at = Some(T0), "ClientDisabled"),
+            ("all ended", |s| s.watermark = Watermark::default().raised(T0), "SessionRevoked"),
             ("client off and on", |s| s.client.watermark = Watermark::default().raised(T0), "SessionRevoked"),
             ("user deleted", |s| s.user = None, "UserInactive"),
             ("user off", |s| s.user.as_mut().unwrap().disabled_at = Some(T0), "UserInactive"),

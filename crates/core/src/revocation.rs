@@ -65,6 +65,8 @@ pub enum Reason {
     UserDeleted,
     /// The password was changed.
     PasswordChanged,
+    /// The claims were changed, and the operator wanted the old ones gone.
+    ClaimsChanged,
     /// The client was disabled.
     ClientDisabled,
 }
@@ -79,6 +81,7 @@ impl Reason {
             Self::UserDisabled => "user_disabled",
             Self::UserDeleted => "user_deleted",
             Self::PasswordChanged => "password_changed",
+            Self::ClaimsChanged => "claims_changed",
             Self::ClientDisabled => "client_disabled",
         }
     }

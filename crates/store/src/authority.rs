@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use attesto_core::{Authority, AuthorityId, Instant};
+use attesto_core::{AuditEvent, Authority, AuthorityId, Instant, RevocationKind, Watermark};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
@@ -55,6 +55,19 @@ impl Read<'_> {
         Ok(authority::table.select(authority::issuer).first(self.connection).optional()?)
     }
 
+    /// The watermark of the whole authority: sessions that began at or before it are over, whoever's they are.
+    pub fn find_watermark(&mut self) -> Result<Watermark, StoreError> {
+        let at: Option<Option<i64>> =
+            authority::table.select(authority::watermark_at).first(self.connection).optional()?;
+        Ok(Watermark(instant(at.flatten())))
+    }
+
+    /// The instant of an end: `now`, but no earlier than a server was seen. What servers have signed by then has to be
+    /// covered, also if the clock of whoever ends it is behind theirs.
+    pub(crate) fn end_at(&mut self, now: Instant) -> Result<Instant, StoreError> {
+        Ok(self.find_key_facts()?.not_before_seen(now))
+    }
+
     pub(crate) fn authority(&mut self) -> Result<Authority, StoreError> {
         self.find_authority()?.ok_or(StoreError::Database(diesel::result::Error::NotFound))
     }
@@ -74,6 +87,17 @@ impl Write<'_> {
             ))
             .execute(self.connection)?;
         Ok(())
+    }
+
+    /// Ends all sessions of everybody: one watermark, one record.
+    pub fn revoke_all_sessions(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
+        let at = self.end_at(event.at)?;
+        let watermark = self.find_watermark()?.raised(at);
+        diesel::update(authority::table)
+            .set(authority::watermark_at.eq(watermark.0.map(Instant::as_millis)))
+            .execute(self.connection)?;
+        self.record(event)?;
+        self.append_revocation(RevocationKind::All, "", watermark.0.unwrap_or(at), at)
     }
 
     /// A server was seen. The mark does not fall when a clock goes back, unless it stood too far ahead to be believed.

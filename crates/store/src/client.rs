@@ -114,15 +114,26 @@ impl Write<'_> {
         if client.disabled_at.is_some() {
             return Ok(Ending::AlreadyOver);
         }
-        let watermark = client.watermark.raised(event.at);
         diesel::update(clients::table.find(&id.0))
-            .set((
-                clients::disabled_at.eq(event.at.as_millis()),
-                clients::watermark_at.eq(watermark.0.map(Instant::as_millis)),
-            ))
+            .set(clients::disabled_at.eq(event.at.as_millis()))
+            .execute(self.connection)?;
+        self.revoke_client_sessions(id, event)
+    }
+
+    /// Ends all sessions of a client: one watermark, one record, however many there are.
+    pub fn revoke_client_sessions(
+        &mut self,
+        id: &ClientId,
+        event: &AuditEvent,
+    ) -> Result<Ending, StoreError> {
+        let Some(client) = self.find_client(id)? else { return Ok(Ending::Unknown) };
+        let at = self.end_at(event.at)?;
+        let watermark = client.watermark.raised(at);
+        diesel::update(clients::table.find(&id.0))
+            .set(clients::watermark_at.eq(watermark.0.map(Instant::as_millis)))
             .execute(self.connection)?;
         self.record(event)?;
-        self.append_revocation(RevocationKind::Client, &id.0, watermark.0.unwrap_or(event.at), event.at)?;
+        self.append_revocation(RevocationKind::Client, &id.0, watermark.0.unwrap_or(at), at)?;
         Ok(Ending::Ended)
     }
 

@@ -1,6 +1,6 @@
 use attesto_core::{
-    AuditEvent, Client, ClientId, CustomClaims, Ending, Instant, Keep, Reason, RevocationKind, Rotation,
-    Session, SessionId, Standing, User, UserId,
+    AuditEvent, Client, ClientId, CustomClaims, Ending, Instant, Keep, Reason, Repeat, RevocationKind,
+    Rotation, Session, SessionId, Standing, User, UserId, Watermark,
 };
 use diesel::prelude::*;
 
@@ -16,7 +16,7 @@ use crate::user::UserRow;
 pub enum Began {
     /// It did.
     Yes,
-    /// User, password or client are no longer what the decision saw; nothing changed.
+    /// User, password, client or watermarks are no longer what the decision saw; nothing changed.
     Stale,
 }
 
@@ -83,7 +83,8 @@ impl Read<'_> {
             .select((SessionRow::as_select(), ClientRow::as_select(), Option::<UserRow>::as_select()))
             .first(self.connection)
             .optional()?;
-        row.map(standing).transpose()
+        let watermark = self.find_watermark()?;
+        row.map(|row| standing(row, watermark)).transpose()
     }
 
     /// A page of sessions by identifier, after the given one; of one user or of all.
@@ -106,9 +107,10 @@ impl Read<'_> {
             query = query.filter(sessions::user_id.eq(&user_id.0));
         }
         let rows: Vec<StandingRow> = query.load(self.connection)?;
+        let watermark = self.find_watermark()?;
         rows.into_iter()
             .map(|row| {
-                let standing = standing(row)?;
+                let standing = standing(row, watermark)?;
                 Ok(ListedSession {
                     is_live: standing.gate(&standing.session.client_id, now).is_none(),
                     username: standing.user.map(|user| user.username.to_string()),
@@ -129,7 +131,8 @@ impl Write<'_> {
     ) -> Result<Began, StoreError> {
         let user = self.find_user(&session.user_id)?;
         let client = self.find_client(&session.client_id)?;
-        if !still_allowed(user.as_ref(), client.as_ref(), session, password_version) {
+        let is_over = self.find_watermark()?.covers(session.created_at);
+        if is_over || !still_allowed(user.as_ref(), client.as_ref(), session, password_version) {
             return Ok(Began::Stale);
         }
         diesel::insert_into(sessions::table).values(SessionRow::from(session)).execute(self.connection)?;
@@ -137,8 +140,12 @@ impl Write<'_> {
         Ok(Began::Yes)
     }
 
-    /// Moves a session to its next generation. One row changes, or somebody else was first.
+    /// Moves a session to its next generation. One row changes, or somebody else was first: another rotation, or an end
+    /// of the session, of its user's, its client's, or of all.
     pub fn rotate_session(&mut self, next: &Rotation) -> Result<Rotated, StoreError> {
+        if !self.still_stands(&next.sid, next.rotated_at)? {
+            return Ok(Rotated::LostRace);
+        }
         let changed = diesel::update(sessions::table)
             .filter(sessions::id.eq(&next.sid.0))
             .filter(sessions::generation.eq(next.from)) // the guard
@@ -161,6 +168,9 @@ impl Write<'_> {
     /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
     /// if it had one, is over.
     pub fn keep_session(&mut self, keep: &Keep) -> Result<Kept, StoreError> {
+        if !self.still_stands(&keep.access.sid, keep.access.issued_at)? {
+            return Ok(Kept::LostRace);
+        }
         let changed = diesel::update(sessions::table)
             .filter(sessions::id.eq(&keep.access.sid.0))
             .filter(sessions::generation.eq(keep.generation)) // the guard
@@ -173,6 +183,20 @@ impl Write<'_> {
             ))
             .execute(self.connection)?;
         Ok(if changed == 1 { Kept::Yes } else { Kept::LostRace })
+    }
+
+    /// Says whether a successor may be given again, with the fresh access token that comes with it, and then records
+    /// `event`. No column of the session changes.
+    pub fn repeat_session(
+        &mut self,
+        repeat: &Repeat,
+        event: Option<&AuditEvent>,
+    ) -> Result<bool, StoreError> {
+        let stands = self.still_stands(&repeat.access.sid, repeat.access.issued_at)?;
+        match event {
+            Some(event) if stands => self.record(event).map(|()| stands),
+            _ => Ok(stands),
+        }
     }
 
     /// Ends a session: row, feed record and audit row together.
@@ -194,10 +218,12 @@ impl Write<'_> {
             .get_result(self.connection)
             .optional()?;
         let Some((user_id, client_id)) = ended else { return self.why_not_ended(id) };
-        let event =
-            event.clone().session(id).user(&UserId(user_id)).client(&ClientId(client_id)).because(reason);
+        let event = event.clone().session(id).user(&UserId(user_id)).client(&ClientId(client_id));
+        // An operator may have said it in a sentence.
+        let event = if event.reason.is_some() { event } else { event.because(reason) };
         self.record(&event)?;
-        self.append_revocation(RevocationKind::Session, &id.0, event.at, event.at)?;
+        let at = self.end_at(event.at)?;
+        self.append_revocation(RevocationKind::Session, &id.0, at, at)?;
         Ok(Ending::Ended)
     }
 
@@ -211,6 +237,16 @@ impl Write<'_> {
         Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(expired))).execute(self.connection)?)
     }
 
+    /// Whether the gate still lets pass what it let pass at `decided_at`.
+    ///
+    /// Writes stand in line, so whatever is handed out after this was decided before any end that comes later, and the
+    /// record of that end refuses it. Without this, an access token decided just before an end and signed after it could
+    /// be younger than the record says.
+    fn still_stands(&mut self, id: &SessionId, decided_at: Instant) -> Result<bool, StoreError> {
+        let standing = self.find_standing(id)?;
+        Ok(standing.is_some_and(|it| it.gate(&it.session.client_id, decided_at).is_none()))
+    }
+
     fn why_not_ended(&mut self, id: &SessionId) -> Result<Ending, StoreError> {
         let exists: bool =
             diesel::select(diesel::dsl::exists(sessions::table.find(&id.0))).get_result(self.connection)?;
@@ -220,11 +256,12 @@ impl Write<'_> {
 
 type StandingRow = (SessionRow, ClientRow, Option<UserRow>);
 
-fn standing((session, client, user): StandingRow) -> Result<Standing, StoreError> {
+fn standing((session, client, user): StandingRow, watermark: Watermark) -> Result<Standing, StoreError> {
     Ok(Standing {
         session: session.try_into()?,
         client: client.try_into()?,
         user: user.map(User::try_from).transpose()?,
+        watermark,
     })
 }
 

@@ -140,12 +140,13 @@ impl Write<'_> {
     /// Ends all sessions of a user: one watermark, one record, however many there are.
     pub fn revoke_user_sessions(&mut self, id: &UserId, event: &AuditEvent) -> Result<Ending, StoreError> {
         let Some(user) = self.find_user(id)? else { return Ok(Ending::Unknown) };
-        let watermark = user.watermark.raised(event.at);
+        let at = self.end_at(event.at)?;
+        let watermark = user.watermark.raised(at);
         diesel::update(users::table.find(&id.0))
             .set(users::watermark_at.eq(watermark.0.map(Instant::as_millis)))
             .execute(self.connection)?;
         self.record(event)?;
-        self.append_revocation(RevocationKind::Subject, &id.0, watermark.0.unwrap_or(event.at), event.at)?;
+        self.append_revocation(RevocationKind::Subject, &id.0, watermark.0.unwrap_or(at), at)?;
         Ok(Ending::Ended)
     }
 }

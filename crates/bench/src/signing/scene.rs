@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use attesto_core::{
     Actor, ClientId, Digest, Haste, Jti, Line, Opening, Policy, Presented, Redemption, Rotate, SessionId,
-    SigningAlgorithm, Standing, Username,
+    SigningAlgorithm, Standing, Username, Watermark,
 };
 use attesto_keyring::{ImportAs, ImportedKey, Signer, random_id};
 use attesto_server::{App, Clock, Environment, Issuer, KeyKeeper, follow_keys};
@@ -132,7 +132,7 @@ impl Decided {
             .map_err(|refusal| format!("no session: {refusal:?}"))?;
         let (pair, session) = app.issuer().open(opening.clone(), Digest::of(b"")).await?;
         let presented = presented(&pair.refresh)?;
-        let standing = Standing { session, client, user: Some(user) };
+        let standing = Standing { session, client, user: Some(user), watermark: Watermark::default() };
         let Redemption::Rotate(next) = standing.redeem(&presented, &ClientId::simplejwt(), &policy, now)
         else {
             return Err("the refresh token does not rotate".into());

@@ -3,15 +3,23 @@
 use std::time::Duration;
 
 use attesto_core::{
-    AuditEvent, ClientId, Ending, Event, Instant, PasswordHash, Reason, RevocationKind, SessionId, UserId,
+    AuditEvent, ClientId, Ending, Event, Instant, KeyChange, KeyState, PasswordHash, Reason, Revocation,
+    RevocationKind, ServerReport, SessionId, UserId, VERIFIER_MARGIN,
 };
-use attesto_store::{Bounds, RecordedRevocation, StoreError, Write};
+use attesto_store::{Bounds, Changed, Read, RecordedRevocation, StoreError, Write};
 
-use crate::fixture::{Database, LONGEST_ACCESS_LIFETIME, NOW, added, event};
+use crate::fixture::{
+    Database, LONGEST_ACCESS_LIFETIME, NOW, RS256, added, claims, event, key, key_change, session,
+};
+
+/// A database that takes no record, as if its disk were full at the worst moment.
+const NO_RECORDS: &str =
+    "CREATE TRIGGER no_records BEFORE INSERT ON revocations BEGIN SELECT RAISE(ABORT, 'no records'); END";
 
 type End = fn(&mut Write<'_>, &AuditEvent) -> Result<Ending, StoreError>;
 
-const ENDS: [(Event, RevocationKind, &str, End); 6] = [
+/// Of each: what it writes down, the kind and the id of its record, and the act.
+const ENDS: [(Event, RevocationKind, &str, End); 8] = [
     (Event::UserSessionsRevoked, RevocationKind::Subject, "ada", |write, event| {
         write.revoke_user_sessions(&ada(), event)
     }),
@@ -22,6 +30,12 @@ const ENDS: [(Event, RevocationKind, &str, End); 6] = [
     }),
     (Event::ClientDisabled, RevocationKind::Client, "web", |write, event| {
         write.disable_client(&web(), event)
+    }),
+    (Event::ClientSessionsRevoked, RevocationKind::Client, "web", |write, event| {
+        write.revoke_client_sessions(&web(), event)
+    }),
+    (Event::AllSessionsRevoked, RevocationKind::All, "", |write, event| {
+        write.revoke_all_sessions(event).map(|()| Ending::Ended)
     }),
     (Event::SessionRevoked, RevocationKind::Session, "s", |write, event| {
         write.revoke_session(&sid(), Reason::Operator, event)
@@ -56,8 +70,108 @@ async fn each_end_is_one_record_of_the_feed_and_one_audit_row() {
 }
 
 #[tokio::test]
-async fn an_end_of_what_is_unknown_or_over_changes_nothing() {
+async fn a_leaked_key_is_one_record_of_the_feed() {
+    let database = Database::new().await;
+    assert_eq!(database.change_keys(leak(), &[event(Event::KeyCompromised)]).await.unwrap(), Changed::Yes);
+    let records = database.read(|read| read.list_revocations(0, 10)).await;
+    assert_eq!(records, [recorded(&leaked())]);
+}
+
+#[tokio::test]
+async fn a_thousand_sessions_end_by_one_record() {
+    for (what, _, _, end) in ENDS.into_iter().filter(|(_, kind, ..)| *kind != RevocationKind::Session) {
+        let database = Database::new().await;
+        database
+            .write(|write| {
+                (0..1000).map(|number| session(&format!("s{number}"), NOW)).try_for_each(|session| {
+                    write.insert_session(&session, 1, &event(Event::SignedIn)).map(drop)
+                })
+            })
+            .await;
+        assert_eq!(living(&database).await, 1000);
+        apply(&database, end, what, NOW).await;
+        assert_eq!(living(&database).await, 0, "{what:?}");
+        assert_eq!(database.rows("revocations").len(), 1, "{what:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_in_the_feed_has_not_ended() {
     for (what, _, _, end) in ENDS {
+        let database = Database::new().await;
+        database.begin("s").await;
+        database.tamper(NO_RECORDS);
+        let before = database.contents();
+        let refused = database.store.write(move |write| end(write, &event(what))).await;
+        assert!(refused.unwrap_err().to_string().contains("no records"), "{what:?}");
+        assert_eq!(database.contents(), before, "{what:?}");
+        assert!(is_live(&database).await, "{what:?}");
+    }
+    let database = Database::new().await;
+    database.tamper(NO_RECORDS);
+    let before = database.contents();
+    let refused = database.change_keys(leak(), &[event(Event::KeyCompromised)]).await;
+    assert!(refused.unwrap_err().to_string().contains("no records"));
+    assert_eq!(database.contents(), before);
+
+    let claims_and_sessions = database.store.write(|write| {
+        write.set_claims(&ada(), &claims("{}"), &event(Event::ClaimsChanged))?;
+        write.revoke_user_sessions(&ada(), &event(Event::UserSessionsRevoked))
+    });
+    assert!(claims_and_sessions.await.unwrap_err().to_string().contains("no records"));
+    assert_eq!(database.contents(), before);
+}
+
+#[tokio::test]
+async fn an_end_by_a_clock_that_is_behind_covers_what_servers_have_signed() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    for (what, kind, _, end) in ENDS {
+        for (behind, covered_until) in [
+            (Duration::from_secs(60), NOW),
+            (DAY, NOW),
+            // Who was a day ahead is the one that was wrong.
+            (DAY + Duration::from_millis(1), NOW - DAY - Duration::from_millis(1)),
+        ] {
+            let database = Database::new().await;
+            database.begin("s").await;
+            database.write(|write| write.put_server(&seen(NOW))).await;
+            apply(&database, end, what, NOW - behind).await;
+            let [record] = &database.read(|read| read.list_revocations(0, 10)).await[..] else {
+                panic!("one record")
+            };
+            let lifetime = LONGEST_ACCESS_LIFETIME + VERIFIER_MARGIN;
+            assert_eq!(record.expires_at, (covered_until + lifetime).as_millis(), "{what:?} {behind:?}");
+            if kind != RevocationKind::Session {
+                let watermark = Instant::from_seconds(covered_until.seconds() + 1);
+                assert_eq!(record.not_before, watermark.as_millis(), "{what:?} {behind:?}");
+            }
+            if covered_until == NOW {
+                assert!(!is_live(&database).await, "{what:?} {behind:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_every_end_nothing_is_left_in_the_feed_an_hour_later() {
+    let hour_later = NOW + Duration::from_secs(3600);
+    for (what, _, _, end) in ENDS {
+        let database = Database::new().await;
+        database.begin("s").await;
+        apply(&database, end, what, NOW).await;
+        let purge = |now| database.write(move |write| write.purge_revocations(now, 500));
+        // While a token can be alive that it refuses, by the slowest clock that is allowed.
+        let alive_until = NOW + LONGEST_ACCESS_LIFETIME + VERIFIER_MARGIN;
+        assert_eq!(purge(alive_until - Duration::from_millis(1)).await, 0, "{what:?}");
+        assert_eq!(purge(hour_later).await, 1, "{what:?}");
+        assert!(database.rows("revocations").is_empty(), "{what:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_of_what_is_unknown_or_over_changes_nothing() {
+    // There is always somebody to end the sessions of, when it is everybody.
+    for (what, _, _, end) in ENDS.into_iter().filter(|(_, kind, ..)| *kind != RevocationKind::All) {
         let database = Database::empty().await;
         let before = database.contents();
         assert_eq!(apply(&database, end, what, NOW).await, Ending::Unknown, "{what:?}");
@@ -106,9 +220,14 @@ async fn enabling_says_whether_there_was_something_to_enable() {
 
 #[tokio::test]
 async fn a_watermark_never_falls() {
-    for what in
-        [Event::UserSessionsRevoked, Event::UserDisabled, Event::PasswordChanged, Event::ClientDisabled]
-    {
+    for what in [
+        Event::UserSessionsRevoked,
+        Event::UserDisabled,
+        Event::PasswordChanged,
+        Event::ClientDisabled,
+        Event::ClientSessionsRevoked,
+        Event::AllSessionsRevoked,
+    ] {
         let end = end_of(what);
         let database = Database::new().await;
         apply(&database, end, what, NOW).await;
@@ -167,9 +286,51 @@ async fn is_live(database: &Database) -> bool {
     standing.gate(&web(), NOW).is_none()
 }
 
-async fn watermarks(database: &Database) -> [Option<Instant>; 2] {
-    let (user, client) = database.read(|read| Ok((read.find_user(&ada())?, read.find_client(&web())?))).await;
-    [user.unwrap().watermark.0, client.unwrap().watermark.0]
+async fn watermarks(database: &Database) -> [Option<Instant>; 3] {
+    let read = |read: &mut Read<'_>| {
+        Ok((read.find_user(&ada())?, read.find_client(&web())?, read.find_watermark()?))
+    };
+    let (user, client, of_all) = database.read(read).await;
+    [user.unwrap().watermark.0, client.unwrap().watermark.0, of_all.0]
+}
+
+async fn living(database: &Database) -> usize {
+    let sessions = database.read(|read| read.list_sessions(None, "", 2000, NOW)).await;
+    sessions.iter().filter(|listed| listed.is_live).count()
+}
+
+/// A server that runs.
+fn seen(at: Instant) -> ServerReport {
+    ServerReport {
+        id: "server".to_owned(),
+        version: "0.0.0".to_owned(),
+        kek_ids: vec![],
+        confirmed_kids: vec![],
+        key_version: 0,
+        seen_at: at,
+        feed_seq: 0,
+    }
+}
+
+/// The record of a key that leaked.
+fn leaked() -> Revocation {
+    let expires_at = NOW + LONGEST_ACCESS_LIFETIME;
+    Revocation { kind: RevocationKind::Kid, id: "kid-1".to_owned(), not_before: NOW, expires_at }
+}
+
+fn leak() -> KeyChange {
+    let row = key("kid-1", RS256, KeyState::Compromised);
+    KeyChange { revocation: Some(leaked()), ..key_change(None, vec![row]) }
+}
+
+fn recorded(record: &Revocation) -> RecordedRevocation {
+    RecordedRevocation {
+        seq: 1,
+        kind: record.kind as i32,
+        id: record.id.clone(),
+        not_before: record.not_before.as_millis(),
+        expires_at: record.expires_at.as_millis(),
+    }
 }
 
 fn ada() -> UserId {

@@ -12,6 +12,7 @@ mod migration;
 mod opening;
 mod processes;
 mod purge;
+mod refresh;
 mod round_trip;
 mod server;
 mod session;

@@ -22,8 +22,12 @@ async fn what_changed_since_the_decision_stops_a_sign_in() {
         }),
         ("client disabled", |write, at| write.disable_client(&web(), &when(at)).map(drop)),
     ];
-    let ended_by_watermark: [(&str, Change); 3] = [
+    let ended_by_watermark: [(&str, Change); 5] = [
         ("sessions ended", |write, at| write.revoke_user_sessions(&ada(), &when(at)).map(drop)),
+        ("the client's sessions ended", |write, at| {
+            write.revoke_client_sessions(&web(), &when(at)).map(drop)
+        }),
+        ("all sessions ended", |write, at| write.revoke_all_sessions(&when(at))),
         ("user disabled and enabled", |write, at| {
             write.disable_user(&ada(), &when(at))?;
             write.enable_user(&ada(), &when(at)).map(drop)
