@@ -191,9 +191,12 @@ async fn all(store: &Store) -> Result<Vec<Client>, Failure> {
 
 async fn disable(store: &Store, client_id: String, output: Output) -> Result<(), Failure> {
     let id = ClientId(client_id);
-    let (target, event) =
-        (id.clone(), event(Event::ClientDisabled).client(&id).because(Reason::ClientDisabled));
-    let sentence = match store.write(move |tx| tx.disable_client(&target, &event)).await? {
+    let target = id.clone();
+    let disabled = store.write(move |tx| {
+        let event = event(Event::ClientDisabled).client(&target).because(Reason::ClientDisabled);
+        tx.disable_client(&target, &event)
+    });
+    let sentence = match disabled.await? {
         Ending::Ended => format!("{id} obtains no more tokens; all its sessions are over"),
         Ending::AlreadyOver => format!("{id} was disabled already; nothing was changed"),
         Ending::Unknown => return Err(unknown(&id)),
@@ -215,7 +218,8 @@ async fn enable(store: &Store, client_id: String, output: Output) -> Result<(), 
     output.done(&sentence, &json!({"client_id": id.0, "done": sentence}))
 }
 
-fn unknown(id: &ClientId) -> Failure {
+/// A failure that says so.
+pub fn unknown(id: &ClientId) -> Failure {
     Failure::new(format!("there is no client {id}; `attesto clients list` shows all"))
 }
 

@@ -102,7 +102,8 @@ pub fn operator() -> Actor {
     Actor::Operator(name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())))
 }
 
-/// An audit event that the operator brings about now.
+/// An audit event that the operator brings about now. What ends something makes it inside of its transaction: while that
+/// waits for its turn, others sign.
 pub fn event(event: Event) -> AuditEvent {
     AuditEvent::new(event, operator(), now())
 }

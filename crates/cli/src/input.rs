@@ -20,6 +20,18 @@ pub fn new_password() -> Result<Zeroizing<String>, Failure> {
     Ok(first)
 }
 
+/// Has somebody at a terminal say `yes`. A program has to say so with `--yes`.
+pub fn confirm(question: &str) -> Result<(), Failure> {
+    if !stdin().is_terminal() {
+        return Err(Failure::new(format!("{question} Give --yes if so; nothing was changed")));
+    }
+    eprint!("{question} Type yes to go on: ");
+    match line("yes")?.trim() {
+        "yes" => Ok(()),
+        _ => Err(Failure::new("that was not yes; nothing was changed")),
+    }
+}
+
 /// One line of standard input, without its end. White space stays, for the password rules to judge.
 pub fn line(what: &str) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());

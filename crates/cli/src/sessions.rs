@@ -1,4 +1,4 @@
-use attesto_core::{Ending, Event, Reason, SessionId, UserId};
+use attesto_core::{ClientId, Ending, Event, Reason, SessionId, UserId};
 use attesto_store::{ListedSession, Store};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -6,15 +6,17 @@ use serde_json::json;
 
 use crate::context::{Place, event, now};
 use crate::failure::Failure;
+use crate::input;
+use crate::keys::reason::Why;
 use crate::output::{Output, rfc3339};
-use crate::users;
+use crate::{clients, users};
 
 /// Who is signed in
 #[derive(Subcommand)]
 pub enum Sessions {
     /// List live sessions
     List(List),
-    /// End one session, or all of a user
+    /// End one session, or all of a user, of a client, or of everybody
     Revoke(Revoke),
 }
 
@@ -29,15 +31,33 @@ pub struct List {
     all: bool,
 }
 
+/// Which sessions to end, and why.
+#[derive(Args)]
+pub struct Revoke {
+    #[command(flatten)]
+    which: Which,
+    /// Ask nothing before everybody is signed out
+    #[arg(long, requires = "all")]
+    yes: bool,
+    #[command(flatten)]
+    why: Why,
+}
+
 /// Which sessions to end.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub struct Revoke {
+struct Which {
     /// The identifier of a session: the `sid` of its tokens
     sid: Option<String>,
     /// All sessions of this user
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+    /// All sessions of this client
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+    /// All sessions of everybody
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Serialize)]
@@ -59,8 +79,23 @@ impl Sessions {
         let store = place.store().await?;
         match self {
             Self::List(List { user, all }) => list(&store, user.as_deref(), all, output).await,
-            Self::Revoke(Revoke { sid: Some(sid), .. }) => revoke(&store, sid, output).await,
-            Self::Revoke(Revoke { user, .. }) => revoke_all(&store, &user.unwrap_or_default(), output).await,
+            Self::Revoke(revoke) => revoke.run(&store, output).await,
+        }
+    }
+}
+
+impl Revoke {
+    async fn run(self, store: &Store, output: Output) -> Result<(), Failure> {
+        let Self { which, yes, why: Why { reason } } = self;
+        match which {
+            Which { sid: Some(sid), .. } => one(store, sid, reason, output).await,
+            Which { user: Some(username), .. } => of_user(store, &username, reason, output).await,
+            Which { client: Some(client_id), .. } => of_client(store, client_id, reason, output).await,
+            Which { .. } if yes => of_everybody(store, reason, output).await,
+            Which { .. } => {
+                input::confirm("This signs everybody out.")?;
+                of_everybody(store, reason, output).await
+            }
         }
     }
 }
@@ -108,10 +143,13 @@ async fn all(store: &Store, user_id: Option<UserId>) -> Result<Vec<ListedSession
     }
 }
 
-async fn revoke(store: &Store, sid: String, output: Output) -> Result<(), Failure> {
+async fn one(store: &Store, sid: String, why: String, output: Output) -> Result<(), Failure> {
     let id = SessionId(sid);
-    let (target, event) = (id.clone(), event(Event::SessionRevoked));
-    let sentence = match store.write(move |tx| tx.revoke_session(&target, Reason::Operator, &event)).await? {
+    let target = id.clone();
+    let revoked = store.write(move |tx| {
+        tx.revoke_session(&target, Reason::Operator, &event(Event::SessionRevoked).note(&why))
+    });
+    let sentence = match revoked.await? {
         Ending::Ended => format!("session {id} is over"),
         Ending::AlreadyOver => format!("session {id} was over already; nothing was changed"),
         Ending::Unknown => {
@@ -121,12 +159,36 @@ async fn revoke(store: &Store, sid: String, output: Output) -> Result<(), Failur
     output.done(&sentence, &json!({"sid": id.0, "done": sentence}))
 }
 
-async fn revoke_all(store: &Store, username: &str, output: Output) -> Result<(), Failure> {
+async fn of_user(store: &Store, username: &str, why: String, output: Output) -> Result<(), Failure> {
     let id = users::find(store, username).await?.id;
-    let (target, event) = (id.clone(), event(Event::UserSessionsRevoked).user(&id).because(Reason::Operator));
-    store.write(move |tx| tx.revoke_user_sessions(&target, &event)).await?;
+    let target = id.clone();
+    let revoked = store.write(move |tx| {
+        tx.revoke_user_sessions(&target, &event(Event::UserSessionsRevoked).user(&target).note(&why))
+    });
+    if revoked.await? == Ending::Unknown {
+        return Err(users::vanished(username));
+    }
     let sentence = format!("all sessions of {username} are over");
     output.done(&sentence, &json!({"username": username, "id": id.0, "done": sentence}))
+}
+
+async fn of_client(store: &Store, client_id: String, why: String, output: Output) -> Result<(), Failure> {
+    let id = ClientId(client_id);
+    let target = id.clone();
+    let revoked = store.write(move |tx| {
+        tx.revoke_client_sessions(&target, &event(Event::ClientSessionsRevoked).client(&target).note(&why))
+    });
+    if revoked.await? == Ending::Unknown {
+        return Err(clients::unknown(&id));
+    }
+    let sentence = format!("all sessions of {id} are over; it still obtains tokens");
+    output.done(&sentence, &json!({"client_id": id.0, "done": sentence}))
+}
+
+async fn of_everybody(store: &Store, why: String, output: Output) -> Result<(), Failure> {
+    store.write(move |tx| tx.revoke_all_sessions(&event(Event::AllSessionsRevoked).note(&why))).await?;
+    let sentence = "all sessions of everybody are over";
+    output.done(sentence, &json!({"done": sentence}))
 }
 
 impl From<ListedSession> for Shown {

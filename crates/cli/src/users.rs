@@ -25,7 +25,7 @@ pub enum Users {
     /// Set a password and end all sessions; it is asked for, or read from standard input
     Password(Name),
     /// Replace the claims that tokens of future sessions carry by the JSON object on standard input
-    Claims(Name),
+    Claims(Claims),
     /// Remove a user and end all sessions
     Delete(Name),
 }
@@ -35,6 +35,16 @@ pub enum Users {
 pub struct Name {
     /// The user's name, spelled exactly as it signs in
     username: String,
+}
+
+/// Whose claims, and whether at once.
+#[derive(Args)]
+pub struct Claims {
+    /// The user's name, spelled exactly as it signs in
+    username: String,
+    /// End all sessions of the user as well, whose tokens carry the old claims
+    #[arg(long)]
+    end_sessions: bool,
 }
 
 #[derive(Serialize)]
@@ -57,7 +67,7 @@ impl Users {
             Self::Disable(Name { username }) => disable(&store, &username, output).await,
             Self::Enable(Name { username }) => enable(&store, &username, output).await,
             Self::Password(Name { username }) => password(&store, &username, output).await,
-            Self::Claims(Name { username }) => claims(&store, &username, output).await,
+            Self::Claims(claims) => claims.run(&store, output).await,
             Self::Delete(Name { username }) => delete(&store, &username, output).await,
         }
     }
@@ -113,8 +123,12 @@ async fn list(store: &Store, output: Output) -> Result<(), Failure> {
 
 async fn disable(store: &Store, username: &str, output: Output) -> Result<(), Failure> {
     let id = find(store, username).await?.id;
-    let (target, event) = (id.clone(), event(Event::UserDisabled).user(&id).because(Reason::UserDisabled));
-    let sentence = match store.write(move |tx| tx.disable_user(&target, &event)).await? {
+    let target = id.clone();
+    let disabled = store.write(move |tx| {
+        let event = event(Event::UserDisabled).user(&target).because(Reason::UserDisabled);
+        tx.disable_user(&target, &event)
+    });
+    let sentence = match disabled.await? {
         Ending::Ended => format!("{username} cannot sign in any more; all sessions are over"),
         Ending::AlreadyOver => format!("{username} was disabled already; nothing was changed"),
         Ending::Unknown => return Err(vanished(username)),
@@ -133,9 +147,12 @@ async fn enable(store: &Store, username: &str, output: Output) -> Result<(), Fai
 async fn password(store: &Store, username: &str, output: Output) -> Result<(), Failure> {
     let id = find(store, username).await?.id;
     let hash = chosen_hash(username).await?;
-    let (target, event) =
-        (id.clone(), event(Event::PasswordChanged).user(&id).because(Reason::PasswordChanged));
-    match store.write(move |tx| tx.set_password(&target, &hash, &event)).await? {
+    let target = id.clone();
+    let changed = store.write(move |tx| {
+        let event = event(Event::PasswordChanged).user(&target).because(Reason::PasswordChanged);
+        tx.set_password(&target, &hash, &event)
+    });
+    match changed.await? {
         Ending::Ended | Ending::AlreadyOver => {
             done(output, &format!("{username} has a new password; all sessions are over"), &id, username)
         }
@@ -150,21 +167,38 @@ async fn chosen_hash(username: &str) -> Result<PasswordHash, Failure> {
     Passwords::new().hash(chosen).await.map_err(|cause| Failure::new(cause.to_string()))
 }
 
-async fn claims(store: &Store, username: &str, output: Output) -> Result<(), Failure> {
-    let id = find(store, username).await?.id;
-    let claims = CustomClaims::parse(&input::everything()?)
-        .map_err(|wrong| Failure::new(format!("{wrong}; nothing was changed")))?;
-    let (target, event) = (id.clone(), event(Event::ClaimsChanged).user(&id));
-    if !store.write(move |tx| tx.set_claims(&target, &claims, &event)).await? {
-        return Err(vanished(username));
+impl Claims {
+    async fn run(self, store: &Store, output: Output) -> Result<(), Failure> {
+        let Self { username, end_sessions } = self;
+        let id = find(store, &username).await?.id;
+        let claims = CustomClaims::parse(&input::everything()?)
+            .map_err(|wrong| Failure::new(format!("{wrong}; nothing was changed")))?;
+        let target = id.clone();
+        let set = store.write(move |tx| {
+            let set = tx.set_claims(&target, &claims, &event(Event::ClaimsChanged).user(&target))?;
+            if set && end_sessions {
+                let event = event(Event::UserSessionsRevoked).user(&target).because(Reason::ClaimsChanged);
+                tx.revoke_user_sessions(&target, &event)?;
+            }
+            Ok(set)
+        });
+        if !set.await? {
+            return Err(vanished(&username));
+        }
+        let ended = if end_sessions { "; all sessions are over" } else { "" };
+        let sentence = format!("tokens of {username} carry these claims from the next sign-in on{ended}");
+        done(output, &sentence, &id, &username)
     }
-    done(output, &format!("tokens of {username} carry these claims from the next sign-in on"), &id, username)
 }
 
 async fn delete(store: &Store, username: &str, output: Output) -> Result<(), Failure> {
     let id = find(store, username).await?.id;
-    let (target, event) = (id.clone(), event(Event::UserDeleted).user(&id).because(Reason::UserDeleted));
-    match store.write(move |tx| tx.delete_user(&target, &event)).await? {
+    let target = id.clone();
+    let deleted = store.write(move |tx| {
+        let event = event(Event::UserDeleted).user(&target).because(Reason::UserDeleted);
+        tx.delete_user(&target, &event)
+    });
+    match deleted.await? {
         Ending::Ended | Ending::AlreadyOver => {
             done(output, &format!("{username} is gone; all sessions are over"), &id, username)
         }
@@ -172,7 +206,8 @@ async fn delete(store: &Store, username: &str, output: Output) -> Result<(), Fai
     }
 }
 
-fn vanished(username: &str) -> Failure {
+/// A failure that says so.
+pub fn vanished(username: &str) -> Failure {
     Failure::new(format!("{username} was deleted in the meantime; nothing was changed"))
 }
 

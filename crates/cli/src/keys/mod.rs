@@ -12,7 +12,7 @@ mod picture;
 mod plan;
 mod promote;
 mod promotion;
-mod reason;
+pub mod reason;
 mod refusal;
 mod retire;
 mod rewrap;

@@ -1,6 +1,6 @@
 use clap::Args;
 
-/// Why an operator changes keys.
+/// Why an operator does it.
 #[derive(Args)]
 pub struct Why {
     /// Why, for the audit
