@@ -68,7 +68,11 @@ fn algorithms() -> impl TypedValueParser<Value = SigningAlgorithm> {
         .try_map(|name| name.parse())
 }
 
-fn purposes() -> impl TypedValueParser<Value = Purpose> {
+pub fn states() -> impl TypedValueParser<Value = KeyState> {
+    PossibleValuesParser::new(KeyState::ALL.map(KeyState::as_str)).try_map(|name| name.parse())
+}
+
+pub fn purposes() -> impl TypedValueParser<Value = Purpose> {
     PossibleValuesParser::new([Purpose::Token.as_str(), Purpose::Feed.as_str()]).try_map(|name| name.parse())
 }
 

@@ -1,11 +1,24 @@
-use attesto_core::{Guards, Instant, KeyFacts, KeyRecord, KeyTable};
+use attesto_core::{Guards, Instant, KeyFacts, KeyRecord, KeyState, KeyTable, Purpose};
 use attesto_server::config::Settings;
 use attesto_store::Store;
+use clap::Args;
 use serde::Serialize;
 
+use super::choice::{purposes, states};
 use crate::context::{Place, now};
 use crate::failure::Failure;
 use crate::output::{Output, cell, in_words, presentable, rfc3339};
+
+/// Which keys to show.
+#[derive(Args)]
+pub struct List {
+    /// Only keys that sign this
+    #[arg(long, value_parser = purposes())]
+    purpose: Option<Purpose>,
+    /// Only keys that stand here
+    #[arg(long, value_parser = states())]
+    state: Option<KeyState>,
+}
 
 #[derive(Serialize)]
 struct Shown {
@@ -29,20 +42,38 @@ struct Shown {
     age: String,
 }
 
-/// Shows all keys. Rows that do not prove to be genuine are shown as they stand, and the answer is a failure.
-pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
-    let settings = place.settings()?;
-    let store = Place::open(&settings).await?;
-    match genuine(&store, &settings).await {
-        Ok((table, facts)) => show(table, &facts, &settings, output),
-        Err(failure) => {
-            if let Ok((table, facts)) =
-                store.read(|tx| Ok((tx.find_key_table()?, tx.find_key_facts()?))).await
-            {
-                show(table, &facts, &settings, output)?;
+impl List {
+    /// Shows keys. Rows that do not prove to be genuine are shown as they stand, and the answer is a failure.
+    pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
+        let settings = place.settings()?;
+        let store = Place::open(&settings).await?;
+        match genuine(&store, &settings).await {
+            Ok((table, facts)) => self.show(table, &facts, &settings, output),
+            Err(failure) => {
+                if let Ok((table, facts)) =
+                    store.read(|tx| Ok((tx.find_key_table()?, tx.find_key_facts()?))).await
+                {
+                    self.show(table, &facts, &settings, output)?;
+                }
+                Err(failure)
             }
-            Err(failure)
         }
+    }
+
+    fn show(
+        &self,
+        mut table: KeyTable,
+        facts: &KeyFacts,
+        settings: &Settings,
+        output: Output,
+    ) -> Result<(), Failure> {
+        table.keys.retain(|key| self.asks_for(key));
+        show(table, facts, settings, output)
+    }
+
+    fn asks_for(&self, key: &KeyRecord) -> bool {
+        self.purpose.is_none_or(|purpose| purpose == key.purpose)
+            && self.state.is_none_or(|state| state == key.state)
     }
 }
 

@@ -35,8 +35,8 @@ no other key begins with them. docs/operations/keys.md is the runbook.";
 #[derive(Subcommand)]
 #[command(after_help = AFTER_HELP)]
 pub enum Keys {
-    /// Show all keys: where each stands, and from when on it may move
-    List,
+    /// Show the keys: where each stands, and from when on it may move
+    List(list::List),
     /// Show the timetable of the next rotation
     Plan,
     /// Make a key, and publish it for the rotation after next
@@ -65,7 +65,7 @@ impl Keys {
     /// Runs the command.
     pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
         match self {
-            Self::List => list::run(place, output).await,
+            Self::List(list) => list.run(place, output).await,
             Self::Plan => plan::run(place, output).await,
             Self::Stage(stage) => stage.run(place, output).await,
             Self::Rotate(rotate) => rotate.run(place, output).await,

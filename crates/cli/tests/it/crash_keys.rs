@@ -10,7 +10,7 @@ use attesto_core::{KeyState, KeyTable};
 
 use crate::authority::{Authority, CONFIGURATION};
 use crate::crash::random_share;
-use crate::keeper::{Keeper, RS256, SHORT_INTERVALS, active, kids, states, with_keks};
+use crate::keeper::{Keeper, RS256, SHORT_INTERVALS, active, kids, of_tokens, states, with_keks};
 use crate::load::{Load, Refreshed};
 use crate::process::{Process, until};
 use crate::server::Server;
@@ -185,7 +185,7 @@ impl Scene {
     fn look(&self) -> KeyTable {
         let table = self.keeper.table();
         active(&table, RS256);
-        let listed = self.authority.json(&["keys", "list"]);
+        let listed = self.authority.json(&["keys", "list", "--purpose", "token"]);
         let of_all = |state| listed.as_array().unwrap().iter().filter(|key| key["state"] == state).count();
         assert_eq!(of_all("active"), 1);
         let published = self.server.get("/.well-known/jwks.json").json();
@@ -231,7 +231,7 @@ fn is_withdrawn(before: &KeyTable, after: &KeyTable, leaked: &str) -> bool {
 
 #[track_caller]
 fn assert_one_is_new_and_staged(before: &KeyTable, after: &KeyTable) {
-    let new: Vec<_> = after.keys.iter().filter(|key| before.find(&key.kid).is_none()).collect();
+    let new: Vec<_> = of_tokens(after).filter(|key| before.find(&key.kid).is_none()).collect();
     assert!(new.len() == 1 && new[0].state == KeyState::Staged, "{new:?}");
 }
 

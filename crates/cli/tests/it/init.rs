@@ -97,7 +97,7 @@ fn an_init_that_is_killed_is_repeated() {
         init.kill();
         authority.set_up();
         assert_eq!(usernames(&authority), ["ada"]);
-        assert_eq!(authority.json(&["keys", "list"]).as_array().unwrap().len(), 2);
+        assert_eq!(authority.json(&["keys", "list"]).as_array().unwrap().len(), 4);
         authority.start().sign_in();
     }
 }

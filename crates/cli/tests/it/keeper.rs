@@ -90,14 +90,19 @@ impl Keeper {
     }
 }
 
-/// The names of all keys.
+/// The names of all keys of tokens.
 pub(crate) fn kids(table: &KeyTable) -> BTreeSet<String> {
-    table.keys.iter().map(|key| key.kid.clone()).collect()
+    of_tokens(table).map(|key| key.kid.clone()).collect()
 }
 
-/// Where each key stands.
+/// Where each key of tokens stands.
 pub(crate) fn states(table: &KeyTable) -> Vec<(&str, KeyState)> {
-    table.keys.iter().map(|key| (&*key.kid, key.state)).collect()
+    of_tokens(table).map(|key| (&*key.kid, key.state)).collect()
+}
+
+/// Those of the feed move by themselves.
+pub(crate) fn of_tokens(table: &KeyTable) -> impl Iterator<Item = &KeyRecord> {
+    table.keys.iter().filter(|key| key.purpose == Purpose::Token)
 }
 
 /// The one key of a line that signs. There is a staged one as well.

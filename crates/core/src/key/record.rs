@@ -22,6 +22,10 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// All of them, in the order in which a key goes through them.
+    pub const ALL: [Self; 6] =
+        [Self::Staged, Self::Active, Self::Retiring, Self::Retired, Self::Destroyed, Self::Compromised];
+
     /// Whether the key stands in the JWK Set.
     pub fn is_published(self) -> bool {
         matches!(self, Self::Staged | Self::Active | Self::Retiring)
@@ -49,10 +53,7 @@ impl FromStr for KeyState {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        [Self::Staged, Self::Active, Self::Retiring, Self::Retired, Self::Destroyed, Self::Compromised]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(UnknownWord)
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownWord)
     }
 }
 

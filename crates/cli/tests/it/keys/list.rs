@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::{kid_of, kids, list, members, quick, text};
+use super::{kid_of, kids, list, list_all, members, quick, text};
 use crate::authority::{Authority, CONFIGURATION};
 use crate::process::until;
 
@@ -9,17 +11,21 @@ fn keys_are_listed_as_they_are_published() {
     let authority = Authority::dev();
     let server = authority.start();
     let keys = authority.json(&["keys", "list"]);
+    let of_tokens = authority.json(&["keys", "list", "--purpose", "token"]);
     let expected = "active_at algorithm compromised_at created_at demoted_at destroyed_at kek_id kid latest_exp \
                     promotable_at published_at purpose retired_at state tokens_signed withdrawable_at";
     let mut states = Vec::new();
     for key in keys.as_array().unwrap() {
         assert_eq!(members(key), expected.split_whitespace().collect::<Vec<_>>());
-        assert_eq!((&key["algorithm"], &key["purpose"]), (&json!("RS256"), &json!("token")));
-        states.push(key["state"].as_str().unwrap());
+        states.push(["purpose", "algorithm", "state"].map(|name| text(&key[name])).join(" "));
     }
     states.sort_unstable();
-    assert_eq!(states, ["active", "staged"]);
-    assert_eq!(kids(&keys), kids(&server.get("/.well-known/jwks.json").json()["keys"]));
+    let expected = ["feed ES256 active", "feed ES256 staged", "token RS256 active", "token RS256 staged"];
+    assert_eq!(states, expected);
+    let published = |path| kids(&server.get(path).json()["keys"]);
+    assert_eq!(kids(&of_tokens), published("/.well-known/jwks.json"));
+    let of_both: BTreeSet<_> = &published("/.well-known/jwks.json") | &published("/revocations/keys");
+    assert_eq!(kids(&keys), of_both);
 
     let table = authority.run(&["keys", "list"]).done();
     for heading in
@@ -51,13 +57,13 @@ fn what_a_key_signed_is_counted() {
 fn token_keys_come_before_feed_keys_and_old_ones_before_new_ones() {
     let authority = Authority::configured(CONFIGURATION);
     authority.set_up();
-    authority.run(&["keys", "stage", "--purpose", "feed", "--algorithm", "ES256"]).done();
     authority.run(&["keys", "stage", "--algorithm", "ES256"]).done();
-    let keys = list(&authority);
+    let keys = list_all(&authority);
     let lines: Vec<_> = keys.iter().map(|key| (text(&key["purpose"]), text(&key["algorithm"]))).collect();
     let line = |purpose: &str, algorithm: &str| (purpose.to_owned(), algorithm.to_owned());
     let rs256 = line("token", "RS256");
-    assert_eq!(lines, [rs256.clone(), rs256, line("token", "ES256"), line("feed", "ES256")]);
+    let feed = line("feed", "ES256");
+    assert_eq!(lines, [rs256.clone(), rs256, line("token", "ES256"), feed.clone(), feed]);
     let created: Vec<_> = keys[..3].iter().map(|key| text(&key["created_at"])).collect();
     assert!(created.is_sorted(), "{created:?}");
     for key in keys {
@@ -95,5 +101,28 @@ fn rows_that_do_not_prove_to_be_genuine_are_shown_and_are_a_failure() {
 
     std::fs::remove_file(authority.data().join("kek")).unwrap();
     let (keys, _) = refused_list("kek: no key-encryption key here");
-    assert_eq!(kids(&keys).len(), 2);
+    assert_eq!(kids(&keys).len(), 4);
+}
+
+#[test]
+fn a_list_is_of_the_keys_that_are_asked_for() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let all = list_all(&authority);
+    for (options, expected) in [
+        (&["--purpose", "feed"][..], [("feed", "active"), ("feed", "staged")].as_slice()),
+        (&["--state", "staged"], &[("token", "staged"), ("feed", "staged")]),
+        (&["--purpose", "token", "--state", "active"], &[("token", "active")]),
+        (&["--state", "retired"], &[]),
+    ] {
+        let listed = authority.json(&[&["keys", "list"], options].concat());
+        let is_expected = |key: &&Value| {
+            expected.iter().any(|(purpose, state)| key["purpose"] == *purpose && key["state"] == *state)
+        };
+        let chosen: Vec<_> = all.iter().filter(is_expected).cloned().collect();
+        assert_eq!((listed.as_array().unwrap(), chosen.len()), (&chosen, expected.len()), "{options:?}");
+    }
+    for wrong in [["--purpose", "both"], ["--state", "away"]] {
+        assert_eq!(authority.run(&[["keys", "list"], wrong].concat()).any().0, Some(2), "{wrong:?}");
+    }
 }

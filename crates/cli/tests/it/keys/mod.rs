@@ -53,9 +53,15 @@ pub(crate) fn start(authority: &Authority) -> Server {
     server
 }
 
-/// All keys, as programs see them.
+/// The keys of tokens, as programs see them.
 #[track_caller]
 fn list(authority: &Authority) -> Vec<Value> {
+    authority.json(&["keys", "list", "--purpose", "token"]).as_array().unwrap().clone()
+}
+
+/// The keys of tokens and of the feed.
+#[track_caller]
+fn list_all(authority: &Authority) -> Vec<Value> {
     authority.json(&["keys", "list"]).as_array().unwrap().clone()
 }
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{instant, key, kid_of, members, start};
+use super::{instant, key, kid_of, members, start, text};
 use crate::authority::{Authority, CONFIGURATION};
 
 const MINUTE: i64 = 60 * 1000;
@@ -15,7 +15,9 @@ fn the_timetable_of_the_next_rotation() {
     let begun = instant(&key(&authority, &active)["active_at"]);
 
     let plan = authority.json(&["keys", "plan"]);
-    let steps: Vec<_> = plan.as_array().unwrap().iter().map(|step| described(step, begun)).collect();
+    let (of_tokens, of_feed): (Vec<_>, Vec<_>) =
+        plan.as_array().unwrap().iter().partition(|step| step["purpose"] == "token");
+    let steps: Vec<_> = of_tokens.iter().map(|step| described(step, begun)).collect();
     // Two lifetimes of access tokens ahead, five minutes of caches, ten seconds of confirmation.
     let retired = 30 * DAY + 20 * MINUTE + 310_000;
     let expected = [
@@ -25,10 +27,13 @@ fn the_timetable_of_the_next_rotation() {
         (retired, "retire", json!(active)),
         (retired + 10_000, "destroy", json!(active)),
     ];
-    assert_eq!(steps, expected.map(|(after, step, kid)| (after, step.to_owned(), kid)));
-    for step in plan.as_array().unwrap() {
-        assert_eq!(members(step), ["algorithm", "at", "kid", "purpose", "step"]);
-        assert_eq!((&step["algorithm"], &step["purpose"]), (&json!("RS256"), &json!("token")));
+    assert_eq!(steps, expected.clone().map(|(after, step, kid)| (after, step.to_owned(), kid)));
+    for (steps, line) in [(&of_tokens, ("token", "RS256")), (&of_feed, ("feed", "ES256"))] {
+        assert_eq!(steps.len(), expected.len());
+        for step in steps {
+            assert_eq!(members(step), ["algorithm", "at", "kid", "purpose", "step"]);
+            assert_eq!((text(&step["purpose"]).as_str(), text(&step["algorithm"]).as_str()), line);
+        }
     }
 }
 
@@ -44,8 +49,8 @@ fn the_picture_for_people() {
     let (picture, table) = said.split_once("\n\n").expect("a picture, then the rest");
     assert!(picture.is_ascii() && picture.lines().all(|line| line.len() <= 100), "{picture}");
     let lines: Vec<_> = picture.lines().collect();
-    let [now, line, active, staged, new, axis] = lines[..] else { panic!("{picture}") };
-    assert_eq!((now.trim(), line), ("v now", "token RS256"));
+    let [now, line, active, staged, new, feed, _, _, _, axis] = lines[..] else { panic!("{picture}") };
+    assert_eq!((now.trim(), line, feed), ("v now", "token RS256", "feed ES256"));
     assert!(active.starts_with(&kid_of(&authority, "active")[..8]), "{picture}");
     assert!(active.contains("####") && active.ends_with("#~"), "{picture}");
     assert!(staged.starts_with(&kid_of(&authority, "staged")[..8]), "{picture}");
