@@ -37,7 +37,7 @@ pub struct Revoke {
     #[command(flatten)]
     which: Which,
     /// Ask nothing before everybody is signed out
-    #[arg(long, requires = "all")]
+    #[arg(long, conflicts_with_all = ["sid", "user", "client"])]
     yes: bool,
     #[command(flatten)]
     why: Why,

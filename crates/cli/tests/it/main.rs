@@ -7,6 +7,7 @@ mod compromise;
 mod crash;
 mod crash_keys;
 mod disk_full;
+mod ends;
 mod explain;
 mod http;
 mod init;
