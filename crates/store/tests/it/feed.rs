@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attesto_core::{Event, RevocationKind, UserId};
-use attesto_store::{RecordedRevocation, Store};
+use attesto_store::{RecordedRevocation, Store, Write};
 
 use crate::fixture::{Database, event, user};
-use crate::processes::{PROCESSES, Role, at_once, run_together};
+use crate::processes::{Role, at_once, run_many};
 
+/// Processes, tasks of each, and records of each task: 10,048 in all.
+const WRITERS: usize = 16;
 const TASKS: usize = 4;
-const RECORDS: usize = 8;
+const RECORDS: usize = 157;
 const PAGE: i64 = 7;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +20,7 @@ async fn a_reader_that_pages_sees_every_record_once_and_in_order() {
     let database = Database::new().await;
     database
         .write(|write| {
-            let ids = (0..PROCESSES).flat_map(|number| (0..TASKS).flat_map(move |task| ids(number, task)));
+            let ids = (0..WRITERS).flat_map(|number| (0..TASKS).flat_map(move |task| ids(number, task)));
             ids.map(|id| user(&id))
                 .try_for_each(|user| write.insert_user(&user, &event(Event::UserAdded)).map(drop))
         })
@@ -27,14 +29,14 @@ async fn a_reader_that_pages_sees_every_record_once_and_in_order() {
     let over = Arc::new(AtomicBool::new(false));
     let reading = tokio::spawn(read_all(database.store.clone(), over.clone()));
     let url = database.url.clone();
-    let writing = tokio::task::spawn_blocking(move || run_together(Role::Append, &url)).await;
+    let writing = tokio::task::spawn_blocking(move || run_many(WRITERS, Role::Append, &url)).await;
     over.store(true, Ordering::Release);
     writing.unwrap();
     let seen = reading.await.unwrap();
 
-    let total = PROCESSES * TASKS * RECORDS;
+    let total = WRITERS * TASKS * RECORDS;
     assert!(seen.iter().map(|record| record.seq).eq(1..=i64::try_from(total).unwrap()));
-    for number in 0..PROCESSES {
+    for number in 0..WRITERS {
         for task in 0..TASKS {
             // Each writer waited for its commits, so the feed has its records in the order of its calls.
             let mine = format!("{number}.{task}.");
@@ -65,15 +67,26 @@ pub(crate) async fn appends(store: Store, number: usize) {
         let store = store.clone();
         async move {
             for id in ids(number, task) {
-                let id = UserId(id);
-                store
-                    .write(move |write| write.revoke_user_sessions(&id, &event(Event::UserSessionsRevoked)))
-                    .await
-                    .unwrap();
+                append(&store, &UserId(id)).await;
             }
         }
     })
     .await;
+}
+
+/// With so many processes one may have to wait for longer than a write is given. Then nothing was written.
+async fn append(store: &Store, id: &UserId) {
+    const ATTEMPTS: usize = 10;
+    for attempt in 1..=ATTEMPTS {
+        let id = id.clone();
+        let revoke = move |write: &mut Write<'_>| {
+            write.revoke_user_sessions(&id, &event(Event::UserSessionsRevoked)).map(drop)
+        };
+        match store.write(revoke).await {
+            Ok(()) => return,
+            Err(cause) => assert!(attempt < ATTEMPTS, "{cause}"),
+        }
+    }
 }
 
 /// The users of one task.
