@@ -3,20 +3,30 @@
 use std::time::Duration;
 
 use attesto_core::{RevocationKind, VERIFIER_MARGIN};
+use attesto_server::block_on;
 use futures_util::future::join_all;
 
 use crate::fixture::{
-    ADA, Act, Authority, BLACKLISTED, DAY, NEW_PASSWORD, NO_ACCOUNT, NOW, PASSWORD, SECOND, USER_ID, claims,
+    ADA, Act, Authority, BLACKLISTED, BUSY, DAY, Mode, NEW_PASSWORD, NO_ACCOUNT, NOW, PASSWORD, SECOND,
+    Switch, USER_ID, claims,
 };
 
 /// A sign-in reads the clock when it reserves its attempt, when it looks for watermarks, and when it decides. After
 /// the last one it writes.
 const CLOCK_READS: usize = 3;
 
+/// What ends all sessions, and lets new ones begin.
+const ENDS: [Act; 3] = [Act::RevokeSessions, Act::RevokeClientSessions, Act::RevokeAllSessions];
+
+/// What also withdraws that on which a sign-in rests.
+const WITHDRAWALS: [Act; 4] = [Act::ChangePassword, Act::DisableUser, Act::DeleteUser, Act::DisableClient];
+
 #[actix_web::test]
 async fn a_sign_in_right_after_all_sessions_were_ended_works_and_nothing_older_does() {
     for acts in [
         &[Act::RevokeSessions][..],
+        &[Act::RevokeClientSessions],
+        &[Act::RevokeAllSessions],
         &[Act::DisableUser, Act::EnableUser],
         &[Act::DisableClient, Act::EnableClient],
     ] {
@@ -40,6 +50,8 @@ async fn an_end_of_many_sessions_is_one_record_of_the_feed() {
     let (user, client) = ((RevocationKind::Subject, USER_ID), (RevocationKind::Client, "simplejwt"));
     for (act, (kind, id)) in [
         (Act::RevokeSessions, user),
+        (Act::RevokeClientSessions, client),
+        (Act::RevokeAllSessions, (RevocationKind::All, "")),
         (Act::DisableUser, user),
         (Act::DeleteUser, user),
         (Act::ChangePassword, user),
@@ -63,15 +75,16 @@ async fn an_end_of_many_sessions_is_one_record_of_the_feed() {
 
 #[actix_web::test]
 async fn an_end_of_all_sessions_during_a_sign_in_does_not_end_it() {
-    let rounds = (1..=CLOCK_READS).map(|nth| async move {
+    let orders = ENDS.into_iter().flat_map(|act| (1..=CLOCK_READS).map(move |nth| (act, nth)));
+    let rounds = orders.map(|(act, nth)| async move {
         let authority = Authority::new().await;
         authority.clock.run();
-        authority.operator_interrupts(nth, Act::RevokeSessions, Duration::ZERO);
+        authority.operator_interrupts(nth, act, Duration::ZERO);
         let pair = authority.sign_in().await;
-        let user = authority.read(|tx| tx.find_user_by_name(ADA)).await.unwrap();
-        let session = authority.session_of(&pair.refresh).await;
-        assert!(!user.watermark.covers(session.session.created_at), "{nth}");
-        assert!(session.is_live);
+        let not_before = authority.revocations().await[0].not_before;
+        let issued_at = claims(&pair.access)["iat"].as_i64().unwrap() * 1000;
+        assert!(issued_at > not_before, "the feed lets it pass: {act:?} at {nth}");
+        assert!(authority.session_of(&pair.refresh).await.is_live, "{act:?} at {nth}");
         authority.refresh(&pair.refresh).await.pair();
         assert_eq!(authority.sessions().await.len(), 1);
     });
@@ -90,8 +103,7 @@ async fn nothing_begins_on_what_was_withdrawn_by_an_operator_whose_clock_is_behi
 }
 
 async fn nothing_begins_on_what_was_withdrawn(behind: Duration) {
-    let acts = [Act::ChangePassword, Act::DisableUser, Act::DeleteUser, Act::DisableClient];
-    let orders = acts.into_iter().flat_map(|act| (1..=CLOCK_READS).map(move |nth| (act, nth)));
+    let orders = WITHDRAWALS.into_iter().flat_map(|act| (1..=CLOCK_READS).map(move |nth| (act, nth)));
     let rounds = orders.map(|(act, nth)| async move {
         let authority = Authority::new().await;
         authority.operator_interrupts(nth, act, behind);
@@ -106,6 +118,67 @@ async fn nothing_begins_on_what_was_withdrawn(behind: Duration) {
         assert_eq!(authority.obtain(ADA, password).await.status, expected, "{act:?} at {nth}");
     });
     join_all(rounds).await;
+}
+
+#[actix_web::test]
+async fn nothing_begins_on_what_was_withdrawn_while_its_tokens_were_signed() {
+    for act in WITHDRAWALS {
+        let (authority, switch) = switched("").await;
+        interrupt(&authority, &switch, act);
+        authority.obtain(ADA, PASSWORD).await.is(401, NO_ACCOUNT);
+        assert!(authority.sessions().await.is_empty(), "{act:?}");
+    }
+}
+
+/// An access token that is decided before an end and given out after it could be younger than the record says.
+#[actix_web::test]
+async fn no_refresh_gives_out_tokens_that_an_end_overtook() {
+    for act in ENDS.into_iter().chain(WITHDRAWALS) {
+        for (what, settings, is_retry) in
+            [("rotation", "", false), ("repeat", "", true), ("keep", "simplejwt_rotates = false", false)]
+        {
+            let (authority, switch) = switched(settings).await;
+            let pair = authority.sign_in().await;
+            if is_retry {
+                authority.refresh(&pair.refresh).await.pair();
+            }
+            let before = authority.living().await;
+            interrupt(&authority, &switch, act);
+            let answer = authority.refresh(&pair.refresh).await;
+            assert_eq!(answer.status, 401, "{what}, {act:?}: {}", answer.body);
+            assert_eq!(authority.living().await, [], "{what}, {act:?}");
+            let after = authority.session_of(&pair.refresh).await.session;
+            assert_eq!(before, [after], "{what}, {act:?}: nothing was written");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_watermark_far_ahead_refuses_sign_ins_until_it_has_passed_and_counts_none() {
+    for act in ENDS {
+        let authority = Authority::with("throttle_user_failures = 1").await;
+        act.commit(&authority.store, authority.clock.now() + 10 * SECOND).await;
+        for _ in 0..3 {
+            authority.obtain(ADA, PASSWORD).await.is(503, BUSY);
+        }
+        assert!(authority.sessions().await.is_empty(), "{act:?}");
+        // The watermark lies at the next whole second.
+        authority.clock.advance(12 * SECOND);
+        let pair = authority.sign_in().await;
+        authority.refresh(&pair.refresh).await.pair();
+    }
+}
+
+/// An authority whose signatures can be interrupted.
+async fn switched(settings: &str) -> (Authority, Switch) {
+    let switch = Switch::new(Mode::Healthy);
+    (Authority::with_signers(settings, switch.layer()).await, switch)
+}
+
+/// Has the operator act while the next signature is made.
+fn interrupt(authority: &Authority, switch: &Switch, act: Act) {
+    let (store, now) = (authority.store.clone(), authority.clock.now());
+    switch.interrupt(move || block_on(act.commit(&store, now)));
 }
 
 #[actix_web::test]
