@@ -5,12 +5,15 @@ use std::thread;
 
 use attesto_core::{KeyMoves, KeyRecord, KeyState, KeyTable};
 use attesto_server::{block_on, run_due};
+use attesto_store::RecordedEvent;
 
 use crate::fixture::{Authority, DAY, MILLISECOND, NOW, RS256, SECOND};
 
-/// Event, key, actor and reason of every key event, oldest first.
+/// Event, key, actor and reason of every event about keys of tokens, oldest first. Those of the feed change as well.
 async fn told(authority: &Authority) -> Vec<(String, String, String, String)> {
-    let events = authority.key_events().await.into_iter();
+    let table = authority.read(|tx| tx.find_key_table()).await;
+    let is_of_tokens = |it: &RecordedEvent| table.find(it.kid.as_ref().unwrap()).unwrap().line() == RS256;
+    let events = authority.key_events().await.into_iter().filter(is_of_tokens);
     events.map(|it| (it.event, it.kid.unwrap(), it.actor, it.reason.unwrap())).collect()
 }
 

@@ -36,6 +36,8 @@ struct Target {
     staged: String,
     /// A genuine row that the present ledger does not know.
     extra: String,
+    /// The first row, of whichever line.
+    first: String,
 }
 
 impl Target {
@@ -43,7 +45,7 @@ impl Target {
         let authority = Authority::with(SHORT).await;
         save(&authority.folder, "first");
         let leaked = authority.key(RS256, KeyState::Active).await;
-        // The first two are of the same instant, whatever comes later is not.
+        // The first keys are of the same instant, whatever comes later is not.
         authority.clock.advance(SECOND);
         authority.compromise(&leaked).await;
         let (retiring, active) = authority.rotated(RS256).await;
@@ -54,7 +56,8 @@ impl Target {
         authority.folder.sql(PUT_RIGHT);
         // It has seen the later version, which was never there from now on.
         let authority = authority.restarted().await;
-        (Self { leaked, retiring, active, staged, extra }, authority)
+        let first = authority.read(|tx| tx.find_key_table()).await.keys[0].kid.clone();
+        (Self { leaked, retiring, active, staged, extra, first }, authority)
     }
 }
 
@@ -241,7 +244,7 @@ fn ledgers(target: &Target) -> Vec<Tampering> {
             sql: "DELETE FROM key_ledger".to_owned(),
             running: LEDGER_MISSING.to_owned(),
             // Taken for rows from before there were ledgers, which have another MAC.
-            starting: altered(oldest),
+            starting: altered(&target.first),
         },
     ]
 }
