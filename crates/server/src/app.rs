@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use attesto_core::{Policy, ThrottleLimits};
 use attesto_store::Store;
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -26,6 +27,7 @@ pub struct App {
     pub(crate) policy: Policy,
     pub(crate) throttle: ThrottleLimits,
     pub(crate) proxies: TrustedProxies,
+    pub(crate) metrics_from: Vec<IpNet>,
     pub(crate) clock: Clock,
     pub(crate) stopping: Stopping,
     /// Drawn at the start, to tell servers of one database apart.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use attesto_core::{KeyPolicy, Policy, Scope, ThrottleLimits, parse_audience};
 use attesto_keyring::RsaBits;
 use attesto_store::DatabaseUrl;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Value;
 use url::{Host, Url};
 
@@ -28,6 +28,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whose word about a caller's address is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who may read the metrics.
+    pub metrics_from: Vec<IpNet>,
     /// Of the client that the SimpleJWT endpoints issue for.
     pub simplejwt: SimpleJwt,
     /// Lifetimes and algorithms.
@@ -119,6 +121,7 @@ impl Settings {
             key_encryption_keys: key_files(&mut given, folder)?,
             listen: given.optional("listen", address)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             trusted_proxies: given.list("trusted_proxies", network)?.unwrap_or_default(),
+            metrics_from: given.list("metrics_from", network)?.unwrap_or_else(loopback),
             simplejwt,
             policy: policy(&mut given)?,
             keys,
@@ -140,7 +143,7 @@ impl Settings {
 }
 
 /// Every name that is read below.
-const SETTINGS: [&str; 31] = [
+const SETTINGS: [&str; 32] = [
     "access_token_algorithm",
     "access_token_lifetime",
     "allow_short_intervals",
@@ -158,6 +161,7 @@ const SETTINGS: [&str; 31] = [
     "listen",
     "log",
     "log_format",
+    "metrics_from",
     "refresh_absolute_lifetime",
     "refresh_idle_lifetime",
     "refresh_token_algorithm",
@@ -485,6 +489,14 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))
 }
 
+/// This machine.
+fn loopback() -> Vec<IpNet> {
+    vec![
+        Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
+        Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128).into(),
+    ]
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "is a duration such as \"30s\", \"10m\" or \"7d\"".to_owned())
 }
@@ -529,6 +541,8 @@ mod tests {
         assert!(settings.database.path().ends_with("attesto.db") && settings.database.path().is_absolute());
         assert!(settings.key_encryption_keys[0].is_absolute());
         assert!(settings.simplejwt.rotates);
+        let shown: Vec<_> = settings.metrics_from.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["127.0.0.0/8", "::1/128"]);
     }
 
     #[test]
@@ -536,11 +550,13 @@ mod tests {
         let variables = [
             ("ATTESTO_GRACE_INTERVAL", "45s"),
             ("ATTESTO_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+            ("ATTESTO_METRICS_FROM", ""),
             ("PATH", "/bin"),
         ];
         let settings = read(&format!("{GOOD}\ngrace_interval = \"1s\""), &variables).unwrap();
         assert_eq!(settings.policy.grace_interval, Duration::from_secs(45));
         assert_eq!(settings.trusted_proxies.len(), 2);
+        assert!(settings.metrics_from.is_empty(), "nobody");
     }
 
     #[test]
@@ -586,6 +602,10 @@ mod tests {
             (with("grace_interval = 30"), "attesto.toml: grace_interval: is a duration"),
             (with("listen = \"here\""), "attesto.toml: listen: is an address and a port"),
             (with("trusted_proxies = [\"lan\"]"), "attesto.toml: trusted_proxies: \"lan\" is neither"),
+            (
+                with("metrics_from = [\"10.0.0.0/40\"]"),
+                "attesto.toml: metrics_from: \"10.0.0.0/40\" is neither",
+            ),
             (with("throttle_user_failures = 0"), "attesto.toml: throttle_user_failures: is a whole number"),
             (with("refresh_idle_lifetime = \"31d\""), "attesto.toml: refresh_idle_lifetime: is longer than"),
             (with("= 1"), "attesto.toml: line 7: "),

@@ -15,6 +15,7 @@ mod issuer;
 mod jobs;
 mod keys;
 mod limits;
+mod metrics;
 mod password;
 mod proxies;
 mod router;
@@ -30,6 +31,7 @@ mod well_known;
 
 pub use app::App;
 pub use clock::Clock;
+pub use feed::snapshot_bytes;
 pub use issuer::{Issuer, Pair};
 pub use keys::{KeyError, KeyKeeper, SignerLayer, follow_keys, run_due, schedule_keys};
 pub use password::Passwords;

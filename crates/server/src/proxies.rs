@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
 
@@ -17,8 +18,19 @@ impl TrustedProxies {
     /// Where a request comes from: the peer, or, if that is a trusted proxy, the nearest address in
     /// `X-Forwarded-For` that is none. What stands further left was written by whoever sent the request.
     pub fn address_of(&self, request: &HttpRequest) -> IpAddr {
-        let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
-        self.origin(peer.to_canonical(), request.headers())
+        self.origin(peer_of(request.head()), request.headers())
+    }
+
+    /// The same, if it is certain: `None` for a request that somebody passed on who is not trusted, or who does not say
+    /// for whom. For what only some may see: a proxy that nobody named must not open it to all who come through.
+    pub fn certain_address_of(&self, request: &RequestHead) -> Option<IpAddr> {
+        self.certain_origin(peer_of(request), request.headers())
+    }
+
+    fn certain_origin(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        let origin = self.origin(peer, headers);
+        let is_certain = !was_passed_on(headers) || (self.trusts(peer) && !self.trusts(origin));
+        is_certain.then_some(origin)
     }
 
     fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -39,6 +51,18 @@ impl TrustedProxies {
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+fn peer_of(request: &RequestHead) -> IpAddr {
+    request.peer_addr.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
+}
+
+/// Whether some proxy has left its mark.
+fn was_passed_on(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
+    })
 }
 
 /// An address, with a port as some gateways write it.

@@ -1,5 +1,6 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::fn_guard;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig, get, head, post};
 use actix_web::{Error, HttpResponse, Resource};
@@ -9,7 +10,7 @@ use tracing_actix_web::TracingLogger;
 use crate::app::App;
 use crate::limits::limit_headers;
 use crate::telemetry::{RequestSpan, name_request};
-use crate::{feed, health, simplejwt, well_known};
+use crate::{feed, health, metrics, simplejwt, well_known};
 
 /// Every route of the product.
 fn routes(routes: &mut ServiceConfig) {
@@ -25,6 +26,7 @@ fn routes(routes: &mut ServiceConfig) {
         .service(document("/revocations/keys", feed::revocation_keys))
         .service(document("/livez", health::live))
         .service(document("/readyz", health::ready))
+        .service(document("/metrics", metrics::metrics).guard(fn_guard(metrics::may_see)))
         .default_service(web::to(not_found));
 }
 

@@ -159,6 +159,7 @@ pub async fn open(
         policy: settings.policy,
         throttle: settings.throttle,
         proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
+        metrics_from: settings.metrics_from.clone(),
         clock,
         stopping: Stopping::default(),
         server_id: random_id(),

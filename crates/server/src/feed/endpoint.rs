@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody as _, SizedStream};
+use actix_web::http::Method;
 use actix_web::http::header::{self, AcceptEncoding, ETag, Encoding, EntityTag, Header as _, IfNoneMatch};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -9,6 +10,7 @@ use futures_util::stream;
 
 use super::access::require_access;
 use super::answer::Answer;
+use super::counts::Content;
 use super::failure::Failure;
 use super::published::Position;
 use super::query::Query;
@@ -43,7 +45,7 @@ async fn snapshot(app: &web::Data<App>, request: &HttpRequest) -> Result<HttpRes
     }
     let mut response = HttpResponse::Ok();
     response.insert_header(ETag(etag)).insert_header((header::CACHE_CONTROL, "no-cache"));
-    send(request, response, &present.answer(0, app).await?).await
+    send(app, request, response, Content::Snapshot, &present.answer(0, app).await?).await
 }
 
 /// What comes after a position; everything, if that is not a position of this feed.
@@ -60,10 +62,17 @@ async fn news(
         present = app.feed.present()?;
     }
     let is_known = known.epoch == present.position.epoch && known.seq <= present.position.seq;
-    let answer = present.answer(if is_known { after } else { 0 }, app).await?;
+    let (start, content) = if !is_known {
+        (0, Content::Snapshot)
+    } else if after < present.position.seq {
+        (after, Content::News)
+    } else {
+        (after, Content::Idle)
+    };
+    let answer = present.answer(start, app).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    send(request, response, &answer).await
+    send(app, request, response, content, &answer).await
 }
 
 fn has_it(request: &HttpRequest, etag: &EntityTag) -> bool {
@@ -74,8 +83,10 @@ fn has_it(request: &HttpRequest, etag: &EntityTag) -> bool {
 }
 
 async fn send(
+    app: &App,
     request: &HttpRequest,
     mut response: HttpResponseBuilder,
+    content: Content,
     answer: &Arc<Answer>,
 ) -> Result<HttpResponse, Failure> {
     response.content_type("application/revocations+jwt").insert_header((header::VARY, "Accept-Encoding"));
@@ -87,6 +98,10 @@ async fn send(
         }
         None => answer.plain(),
     };
+    // Of HEAD, nothing is sent.
+    if request.method() == Method::GET {
+        app.feed.counts.answered(content, bytes.len());
+    }
     Ok(response.body(in_chunks(bytes)))
 }
 

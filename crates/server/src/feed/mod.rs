@@ -5,6 +5,7 @@
 
 mod access;
 mod answer;
+mod counts;
 mod endpoint;
 mod failure;
 mod follow;
@@ -13,6 +14,8 @@ mod once;
 mod published;
 mod query;
 mod records;
+mod size;
+mod standing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,10 +29,13 @@ use tokio::time::timeout;
 pub use endpoint::revocations;
 pub use follow::follow_feed;
 pub use keys::revocation_keys;
+pub use size::snapshot_bytes;
+pub use standing::Standing;
 
 use crate::app::Stopping;
 use crate::clock::Clock;
 use crate::unavailable::Unavailable;
+use counts::Counts;
 use follow::Follower;
 use published::{Position, Published};
 
@@ -45,6 +51,8 @@ pub struct Feed {
     published: ArcSwap<Published>,
     news: watch::Sender<Position>,
     waiters: AtomicUsize,
+    /// For those who measure.
+    pub counts: Counts,
 }
 
 impl Feed {
@@ -56,6 +64,7 @@ impl Feed {
             news: watch::Sender::new(published.position),
             published: ArcSwap::from_pointee(published),
             waiters: AtomicUsize::new(0),
+            counts: Counts::new(),
         })
     }
 

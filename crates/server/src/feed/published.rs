@@ -38,7 +38,8 @@ pub struct Published {
     pub at: Instant,
     /// The same, by a clock that never goes back.
     pub read_at: Monotonic,
-    records: Arc<RwLock<Records>>,
+    /// Those of this state, and perhaps newer ones.
+    pub records: Arc<RwLock<Records>>,
     /// Where the answers begin that everybody needs: at the end, for who waited in vain; at the state before this one,
     /// for who waited; a while ago, for who was late; and at the beginning.
     starts: [i64; 4],
@@ -78,6 +79,7 @@ impl Published {
         let signed = self.answers[place].get(move || {
             let jws = runtime
                 .block_on(app.issuer.sign_feed(&state.claims(start, &app.url), app.policy.access_lifetime));
+            let jws = jws.inspect(|_| app.feed.counts.signed());
             jws.map(|jws| Arc::new(Answer::new(jws))).map_err(Arc::new)
         });
         signed.await.map_err(Arc::new)?

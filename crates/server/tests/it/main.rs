@@ -12,6 +12,7 @@ mod well_known;
 
 mod bad_input;
 mod log;
+mod metrics;
 mod passwords;
 mod purge;
 mod session;
