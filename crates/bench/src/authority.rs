@@ -14,6 +14,8 @@ use crate::Outcome;
 
 /// Its one user.
 pub const USERNAME: &str = "ada";
+/// The user's identifier.
+pub const USER_ID: &str = "0199f0a4-7c5e-7d3a-9c1b-2f6b8e4d5a17";
 /// The user's password.
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -37,7 +39,7 @@ impl Authority {
         let settings = Settings::read(Some(&config), [])?;
         let now = Clock::system().now();
         let user = User {
-            id: UserId("0199f0a4-7c5e-7d3a-9c1b-2f6b8e4d5a17".to_owned()),
+            id: UserId(USER_ID.to_owned()),
             username: Username::new(USERNAME)?,
             password_hash: Passwords::new().hash(Password::typed(PASSWORD.to_owned())).await?,
             password_version: 1,

@@ -2,8 +2,11 @@
 
 mod authority;
 mod cores;
+mod feed;
+mod load;
 mod machine;
 mod rotation;
+mod server;
 mod signing;
 mod stats;
 mod table;
@@ -19,7 +22,9 @@ use serde::Serialize;
 use crate::machine::Machine;
 
 /// A result, or one line that says why there is none.
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type Outcome<T> = Result<T, BenchError>;
+
+type BenchError = Box<dyn Error + Send + Sync>;
 
 /// Measure how fast Attesto is
 ///
@@ -53,6 +58,8 @@ enum Measurement {
     Signing,
     /// Refreshes while the keys of the server rotate
     Rotation,
+    /// The revocation feed: who waits for it, its snapshot, and how fast it takes revocations
+    Feed,
 }
 
 /// What is printed.
@@ -63,6 +70,8 @@ struct Report {
     signing: Option<signing::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<rotation::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed: Option<feed::Report>,
 }
 
 fn main() -> ExitCode {
@@ -80,6 +89,10 @@ fn run(options: &Options) -> Outcome<()> {
         machine: Machine::look()?,
         signing: options.wants(Measurement::Signing).then(|| signing::measure(options.quick)).transpose()?,
         rotation: options.wants(Measurement::Rotation).then(|| rotation(options)).transpose()?,
+        feed: options
+            .wants(Measurement::Feed)
+            .then(|| feed::measure(&options.program()?, options.quick))
+            .transpose()?,
     };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -90,14 +103,18 @@ fn run(options: &Options) -> Outcome<()> {
 }
 
 fn rotation(options: &Options) -> Outcome<rotation::Report> {
-    let program = match &options.attesto {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?.with_file_name("attesto"),
-    };
+    let program = options.program()?;
     rotation::measure(&rotation::Plan::new(program, options.connections, options.rsa_key_bits, options.quick))
 }
 
 impl Options {
+    fn program(&self) -> Outcome<PathBuf> {
+        match &self.attesto {
+            Some(program) => Ok(program.clone()),
+            None => Ok(std::env::current_exe()?.with_file_name("attesto")),
+        }
+    }
+
     fn wants(&self, measurement: Measurement) -> bool {
         self.measurements.is_empty() || self.measurements.contains(&measurement)
     }
@@ -111,6 +128,9 @@ impl Report {
         }
         if let Some(rotation) = &self.rotation {
             println!("\n{rotation}");
+        }
+        if let Some(feed) = &self.feed {
+            println!("\n{feed}");
         }
     }
 }

@@ -3,8 +3,6 @@
 //! A real server on cores of its own, its schedule in seconds: it makes, promotes, retires and erases keys by itself,
 //! while as many clients as are told refresh without a pause from another core.
 
-mod load;
-mod server;
 mod windows;
 
 use std::fmt;
@@ -19,9 +17,9 @@ use serde::Serialize;
 
 use crate::authority::Authority;
 use crate::cores::Cores;
-use crate::rotation::load::Refresh;
-use crate::rotation::server::Server;
+use crate::load::{self, Refresh};
 use crate::rotation::windows::Windows;
+use crate::server::Server;
 use crate::stats::{Sample, Summary, real};
 use crate::table::{table, verdict};
 use crate::{Outcome, progress};

@@ -18,7 +18,7 @@ impl<T: Clone + Send + Sync + 'static> Once<T> {
 
     /// Makes it, or waits for who does.
     pub async fn get(&self, make: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
-        let made = self.0.get_or_init(|| spawn_blocking(make).map(Result::ok).boxed().shared());
-        made.clone().await.ok_or(Unavailable::Cancelled)
+        let answer = self.0.get_or_init(|| spawn_blocking(make).map(Result::ok).boxed().shared());
+        answer.clone().await.ok_or(Unavailable::Cancelled)
     }
 }

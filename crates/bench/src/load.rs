@@ -64,6 +64,14 @@ pub async fn refresh_until(clients: Vec<SignedIn>, end: Instant, clock: &Clock) 
 }
 
 impl SignedIn {
+    /// Signs out.
+    pub async fn sign_out(self) -> Outcome<()> {
+        let request = self.client.post(format!("http://{}/api/token/blacklist/", self.address));
+        let body = json!({"refresh": self.refresh}).to_string();
+        request.header(CONTENT_TYPE, "application/json").body(body).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     async fn refresh_until(mut self, end: Instant, clock: Clock) -> Vec<Refresh> {
         let mut refreshes = Vec::new();
         loop {

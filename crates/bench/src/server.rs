@@ -1,10 +1,10 @@
-use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -35,6 +35,33 @@ impl Server {
         let address = lines.find_map(|line| line.ok()?.strip_prefix("listening on http://")?.parse().ok());
         server.address = address.ok_or("the server ended before it listened; see above")?;
         Ok(server)
+    }
+
+    /// What it holds in memory at this moment, in MiB (RSS).
+    pub fn memory(&self) -> Outcome<f64> {
+        let status = fs::read_to_string(self.proc("status"))?;
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+        Ok(kib
+            .map(|kib: f64| kib / 1024.0)
+            .ok_or("the kernel does not say how much memory the server holds")?)
+    }
+
+    /// How long it has kept a core busy so far.
+    pub fn processor_time(&self) -> Outcome<Duration> {
+        const TICKS_PER_SECOND: u64 = 100;
+        let stat = fs::read_to_string(self.proc("stat"))?;
+        // The name before it stands in parentheses, and may hold anything.
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<u64>().ok());
+        let (user, system) =
+            ticks(11).zip(ticks(12)).ok_or("the kernel does not say how long the server ran")?;
+        Ok(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.child.id())
     }
 
     /// Ends it as a service manager does.
