@@ -5,8 +5,8 @@
     feed.revoked(header["kid"], claims)  # after the token's own checks: the kind of record that ends it, or None
     feed.age()  # seconds since the last good answer, or None: when it is too old, you decide
 
-`consumer.py ISSUER [FILE]` answers lines {"kid": …, "claims": {…}} on standard input with {"revoked": …, "age": …}. The
-file has an access token in it, for an authority that shows its feed to nobody without.
+`consumer.py ISSUER [FILE]` answers lines {"kid": …, "claims": {…}} on standard input with {"revoked": …, "age": …}.
+The file has an access token in it, for an authority that shows its feed to nobody without.
 """
 
 import base64, gzip, hashlib, io, json, logging, random, struct, sys, threading, time, urllib.request  # noqa: E401

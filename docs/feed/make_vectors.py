@@ -5,11 +5,13 @@ unless what it says does.
 """
 
 import base64
+import functools
 import hashlib
 import json
 import pathlib
 import sys
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, RSAAlgorithm
@@ -79,10 +81,16 @@ def signature(message, by):
     if by["kty"] == "oct":
         algorithm = HMACAlgorithm(HMACAlgorithm.SHA256)
         return algorithm.sign(message, algorithm.from_jwk(by))
+    key = private_key(json.dumps(by))
     if by["kty"] == "RSA":
-        return RSAAlgorithm.from_jwk(by).sign(message, padding.PKCS1v15(), SHA256())
-    der = ECAlgorithm.from_jwk(by).sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
+        return key.sign(message, padding.PKCS1v15(), SHA256())
+    der = key.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
     return b"".join(number.to_bytes(32, "big") for number in utils.decode_dss_signature(der))
+
+
+@functools.cache
+def private_key(jwk):
+    return (RSAAlgorithm if json.loads(jwk)["kty"] == "RSA" else ECAlgorithm).from_jwk(jwk)
 
 
 def step(verdict, text, *checks, now=NOW):
@@ -129,7 +137,9 @@ def vectors():
     yield "all kinds at once, and members that nobody knows", [
         step(
             accepted,
-            answer([record(kind, "x") for kind in (KID, CLIENT, SUBJECT, SESSION, JTI)], next="…", more={"a": [1.5, None]}),
+            answer(
+                [record(kind, "x") for kind in (KID, CLIENT, SUBJECT, SESSION, JTI)], next="…", more={"a": [1.5, None]}
+            ),
             check("kid", kid="x"),
             check("client", client_id="x"),
             check("subject", sub="x"),
@@ -166,19 +176,24 @@ def vectors():
         step(accepted, answer([record(SESSION)], seq=2**53 - 1, epoch=2**53 - 1), check("session")),
         step(accepted, answer(seq=2**53 - 1, after=2**53 - 1, epoch=2**53 - 1), check("session")),
     ]
-    yield "a record that is over when it comes", [
-        step(accepted, answer([record(SESSION, expires=NOW)]), check(None))
-    ]
+    yield "a record that is over when it comes", [step(accepted, answer([record(SESSION, expires=NOW)]), check(None))]
 
     # Answers that follow each other.
     yield "one after the other", [
         step(accepted, ended, check("session"), check(None, sid="beef")),
-        step(accepted, answer([record(SESSION, "beef")], seq=2, after=1), check("session"), check("session", sid="beef")),
+        step(
+            accepted, answer([record(SESSION, "beef")], seq=2, after=1), check("session"), check("session", sid="beef")
+        ),
     ]
     yield "nothing new", [step(accepted, ended), step(accepted, answer(seq=1, after=1, iat=NOW + 25), check("session"))]
     yield "an answer begins before what is known", [
         step(accepted, answer([record(SESSION)], seq=5)),
-        step(accepted, answer([record(SESSION), record(JTI, "x")], seq=6, after=3), check("session"), check("jti", sid="x", jti="x")),
+        step(
+            accepted,
+            answer([record(SESSION), record(JTI, "x")], seq=6, after=3),
+            check("session"),
+            check("jti", sid="x", jti="x"),
+        ),
     ]
     yield "the same answer twice", [step(accepted, ended), step(accepted, ended, check("session"))]
     yield "records of the same thing: the later not_before and the later expires count", [
@@ -208,7 +223,12 @@ def vectors():
     yield "a gap", [
         step(accepted, ended),
         step("refused:gap", answer([record(JTI)], seq=4, after=2), check("session"), check(None, sid="beef")),
-        step(accepted, answer([record(SESSION), record(JTI, "x")], seq=4), check("session"), check("jti", sid="x", jti="x")),
+        step(
+            accepted,
+            answer([record(SESSION), record(JTI, "x")], seq=4),
+            check("session"),
+            check("jti", sid="x", jti="x"),
+        ),
     ]
     yield "the first answer is no snapshot", [
         step("refused:gap", answer([record(SESSION)], seq=2, after=1), check(None)),
@@ -250,11 +270,18 @@ def vectors():
     ]
     yield "hashes of one salt say nothing with another", [
         step(accepted, ended),
-        step(accepted, answer([record(SESSION, "beef", salt=SALT)], **second), check("session"), check(None, sid="beef")),
+        step(
+            accepted, answer([record(SESSION, "beef", salt=SALT)], **second), check("session"), check(None, sid="beef")
+        ),
     ]
     yield "another epoch has to begin with a snapshot", [
         step(accepted, answer([record(SESSION)], seq=5)),
-        step("refused:gap", answer([in_second], seq=5, after=4, **second), check("session"), check(None, sid="x", jti="x")),
+        step(
+            "refused:gap",
+            answer([in_second], seq=5, after=4, **second),
+            check("session"),
+            check(None, sid="x", jti="x"),
+        ),
         step(accepted, answer([in_second], seq=5, **second), check("session"), check("jti", sid="x", jti="x")),
     ]
     yield "an epoch that was given up", [
@@ -265,7 +292,9 @@ def vectors():
     ]
     yield "another salt in the same epoch", [
         step(accepted, ended),
-        step("refused:salt_changed", answer([in_second], seq=2, salt=b64(SALT_2)), check("session"), check(None, sid="x")),
+        step(
+            "refused:salt_changed", answer([in_second], seq=2, salt=b64(SALT_2)), check("session"), check(None, sid="x")
+        ),
     ]
 
     # Keys, and what stands in the header.
@@ -274,15 +303,27 @@ def vectors():
 
     records = [record(ALL)]
     yield refused("unknown_key", "a key of the access tokens", answer(records, by=TOKENS))
-    yield refused("signature", "a key of the access tokens under a name of the feed", answer(records, by={**TOKENS, "kid": FEED["kid"]}))
+    yield refused(
+        "signature",
+        "a key of the access tokens under a name of the feed",
+        answer(records, by={**TOKENS, "kid": FEED["kid"]}),
+    )
     yield refused("unknown_key", "no key has this name", answer(records, header={"kid": "nobody"}))
-    yield refused("signature", "another key's name", answer(records, by=SIGNERS["feed next"], header={"kid": FEED["kid"]}))
+    yield refused(
+        "signature", "another key's name", answer(records, by=SIGNERS["feed next"], header={"kid": FEED["kid"]})
+    )
     yield refused("type", "an access token", answer(records, header={"typ": "at+jwt"}))
     yield refused("type", "typ: JWT", answer(records, header={"typ": "JWT"}))
-    yield refused("malformed", "no kid", signed(compact(payload(records)), header='{"typ":"revocations+jwt","alg":"RS256"}'))
-    yield refused("type", "no typ", signed(compact(payload(records)), header=compact({"alg": "RS256", "kid": FEED["kid"]})))
+    yield refused(
+        "malformed", "no kid", signed(compact(payload(records)), header='{"typ":"revocations+jwt","alg":"RS256"}')
+    )
+    yield refused(
+        "type", "no typ", signed(compact(payload(records)), header=compact({"alg": "RS256", "kid": FEED["kid"]}))
+    )
     yield refused("algorithm", "alg none", answer(records, header={"alg": "none"}))
-    yield refused("malformed", "alg none without a signature", answer(records, header={"alg": "none"}).rsplit(".", 1)[0] + ".")
+    yield refused(
+        "malformed", "alg none without a signature", answer(records, header={"alg": "none"}).rsplit(".", 1)[0] + "."
+    )
     secret = {"kty": "oct", "alg": "HS256", "kid": FEED["kid"], "k": b64(pem(FEED))}
     yield refused("algorithm", "HS256 with the public key as its secret", answer(records, by=secret))
     yield refused("algorithm", "the algorithm of another key", answer(records, header={"alg": "ES256"}))
@@ -294,7 +335,9 @@ def vectors():
     good = answer(records)
     yield refused("signature", "one bit of the signature", good[:-10] + ("A" if good[-10] != "A" else "B") + good[-9:])
     other = answer([record(ALL, not_before=NOW + 9)]).split(".")[1]
-    yield refused("signature", "another payload under the signature", ".".join([good.split(".")[0], other, good.split(".")[2]]))
+    yield refused(
+        "signature", "another payload under the signature", ".".join([good.split(".")[0], other, good.split(".")[2]])
+    )
     yield refused("malformed", "two parts", good.rsplit(".", 1)[0])
     yield refused("malformed", "four parts", good + ".e30")
     yield refused("malformed", "padding in a part", good + "=")
@@ -354,13 +397,24 @@ def vectors():
     yield refused("malformed", "a kind that nobody knows", answer([unknown]))
     yield "a kind that nobody knows, among others: nothing of the answer is taken", [
         step(accepted, ended),
-        step("refused:malformed", answer([record(JTI, "x"), unknown], seq=2, after=1), check("session"), check(None, sid="x", jti="x")),
+        step(
+            "refused:malformed",
+            answer([record(JTI, "x"), unknown], seq=2, after=1),
+            check("session"),
+            check(None, sid="x", jti="x"),
+        ),
         step(accepted, answer([record(JTI, "x")], seq=2, after=1), check("jti", sid="x", jti="x")),
     ]
     text = compact(payload(records))
     yield refused("malformed", "a member stands twice", signed(text.replace('"seq":1', '"seq":1,"seq":1')))
-    yield refused("malformed", "a member stands twice, once with an escape", signed(text.replace('"seq":1', '"seq":1,"\\u0073eq":1')))
-    yield refused("malformed", "a member of a member stands twice", signed(text.replace("{", '{"more":{"a":1,"a":2},', 1)))
+    yield refused(
+        "malformed",
+        "a member stands twice, once with an escape",
+        signed(text.replace('"seq":1', '"seq":1,"\\u0073eq":1')),
+    )
+    yield refused(
+        "malformed", "a member of a member stands twice", signed(text.replace("{", '{"more":{"a":1,"a":2},', 1))
+    )
     colons = text.replace("{", '{"more":{"a:\\"":":,\\\\","b":["a:","a:"]},', 1)
     yield "colons, quotes and backslashes in members that nobody knows", [step(accepted, signed(colons), check("all"))]
     yield "blanks and line breaks", [step(accepted, signed(json.dumps(payload(records), indent=1)), check("all"))]
@@ -369,13 +423,16 @@ def vectors():
     yield refused("malformed", "a byte order mark", signed("\ufeff" + text))
     yield refused("malformed", "no UTF-8", signed(text.replace("{", '{"more":"?",', 1).encode().replace(b"?", b"\xff")))
     yield refused("malformed", "NaN", signed(text.replace("{", '{"more":NaN,', 1)))
-    yield refused("malformed", "nested ten thousand deep", signed(text.replace("{", '{"more":' + "[" * 10_000 + "]" * 10_000 + ",", 1)))
+    yield refused(
+        "malformed",
+        "nested ten thousand deep",
+        signed(text.replace("{", '{"more":' + "[" * 10_000 + "]" * 10_000 + ",", 1)),
+    )
 
 
 def pem(jwk):
-    from cryptography.hazmat.primitives import serialization as s
-
-    return RSAAlgorithm.from_jwk(public(jwk)).public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
+    key = RSAAlgorithm.from_jwk(public(jwk))
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def public(jwk):

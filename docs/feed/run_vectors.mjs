@@ -1,5 +1,5 @@
-// Runs the consumer through vectors: one of them in JSON on each line of standard input, what came of it on each line of
-// standard output. A step with a `payload` instead of an answer is taken as signed by `kid`.
+// Runs the consumer through vectors: one of them in JSON on each line of standard input, what came of it on
+// each line of standard output. A step with a `payload` instead of an answer is taken as signed by `kid`.
 
 import { createInterface } from "node:readline";
 

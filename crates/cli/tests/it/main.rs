@@ -9,6 +9,7 @@ mod crash_keys;
 mod disk_full;
 mod ends;
 mod explain;
+mod feed;
 mod http;
 mod init;
 mod keeper;

@@ -1,0 +1,230 @@
+//! Sessions end in every way that there is, and whoever follows the feed knows within two seconds.
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::sync::Mutex;
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::programs::Programs;
+use crate::authority::Authority;
+use crate::http::Pair;
+use crate::process::{Process, until};
+use crate::server::{Credentials, Server};
+use crate::token::{claims, decoded, parts};
+
+/// From the end of whatever ended a session to the word of a consumer.
+const LONGEST_LATENCY: Duration = Duration::from_secs(2);
+
+/// How many sessions are ended by different people at the same time.
+const SESSIONS: usize = 300;
+const PEOPLE: usize = 6;
+
+#[test]
+fn each_end_reaches_every_consumer_within_two_seconds() {
+    let Some(scene) = Scene::set() else { return };
+    let ways: [(&str, &str, fn(&Scene, &Pair)); 11] = [
+        ("blacklist", "session", |scene, pair| assert_eq!(scene.server.blacklist(&pair.refresh).status, 200)),
+        ("replay", "session", Scene::replay),
+        ("users password", "subject", |scene, _| {
+            scene.command(&["users", "password", "eve"], "another password\n")
+        }),
+        ("users claims", "subject", |scene, _| {
+            scene.command(&["users", "claims", "eve", "--end-sessions"], "{}")
+        }),
+        ("users disable", "subject", |scene, _| scene.command(&["users", "disable", "eve"], "")),
+        ("users delete", "subject", |scene, _| scene.command(&["users", "delete", "eve"], "")),
+        ("sessions revoke", "session", |scene, pair| {
+            scene.command(&["sessions", "revoke", &sid(&pair.access)], "")
+        }),
+        ("sessions revoke --user", "subject", |scene, _| {
+            scene.command(&["sessions", "revoke", "--user", "eve"], "")
+        }),
+        ("sessions revoke --client", "client", |scene, _| {
+            scene.command(&["sessions", "revoke", "--client", "simplejwt"], "");
+        }),
+        ("sessions revoke --all", "all", |scene, _| {
+            scene.command(&["sessions", "revoke", "--all", "--yes"], "")
+        }),
+        ("clients disable", "client", |scene, _| scene.command(&["clients", "disable", "simplejwt"], "")),
+    ];
+    for (way, kind, end) in ways {
+        let eve = scene.eve();
+        let pair = scene.server.try_sign_in(&eve).pair();
+        let before = scene.consumers.iter().map(|consumer| consumer.revoked_by(&pair.access));
+        assert!(before.flatten().next().is_none(), "{way}: a new session is over");
+        end(&scene, &pair);
+        let ended_at = Instant::now();
+        for consumer in &scene.consumers {
+            println!("{way}: {} after {:?}", consumer.name, consumer.latency(&pair.access, kind, ended_at));
+        }
+        scene.undo(way);
+        let next = scene.server.sign_in();
+        sleep(Duration::from_millis(100));
+        for consumer in &scene.consumers {
+            assert_eq!(consumer.revoked_by(&next.access), None, "{way}: {} refuses the next", consumer.name);
+        }
+    }
+    scene.a_leaked_key();
+}
+
+#[test]
+fn three_hundred_ends_are_known_within_two_seconds() {
+    let Some(scene) = Scene::set() else { return };
+    let sessions: Vec<_> = (0..SESSIONS).map(|_| scene.server.sign_in()).collect();
+    let measured = Mutex::new(Vec::new());
+    scope(|scope| {
+        for of_one in sessions.chunks(SESSIONS / PEOPLE) {
+            let (scene, measured) = (&scene, &measured);
+            scope.spawn(move || {
+                for pair in of_one {
+                    assert_eq!(scene.server.blacklist(&pair.refresh).status, 200);
+                    let ended_at = Instant::now();
+                    let of = |consumer: &Consumer| consumer.latency(&pair.access, "session", ended_at);
+                    let latencies = scene.consumers.each_ref().map(of);
+                    measured.lock().unwrap().extend(latencies);
+                }
+            });
+        }
+    });
+    let mut measured = measured.into_inner().unwrap();
+    measured.sort_unstable();
+    assert_eq!(measured.len(), 2 * SESSIONS);
+    let percentile = |percent: usize| measured[(measured.len() * percent).div_ceil(100) - 1];
+    println!(
+        "{SESSIONS} sessions, 2 consumers: p50 {:?}, p99 {:?}, longest {:?}",
+        percentile(50),
+        percentile(99),
+        percentile(100)
+    );
+    assert!(percentile(99) <= LONGEST_LATENCY);
+}
+
+/// An authority, and two who follow it.
+struct Scene {
+    authority: Authority,
+    server: Server,
+    consumers: [Consumer; 2],
+    _programs: Programs,
+}
+
+impl Scene {
+    fn set() -> Option<Self> {
+        let programs = Programs::find()?;
+        let authority = Authority::dev();
+        let server = authority.start();
+        let consumers =
+            ["consumer.py", "consumer.mjs"].map(|file| Consumer::start(&programs, file, &issuer(&server)));
+        Some(Self { authority, server, consumers, _programs: programs })
+    }
+
+    /// Somebody of whom all sessions may end.
+    fn eve(&self) -> Credentials {
+        let eve = Credentials { username: "eve".to_owned(), password: "a long password".to_owned() };
+        self.command(&["users", "add", &eve.username], &format!("{}\n", eve.password));
+        eve
+    }
+
+    /// Presents a token whose successor has been used.
+    fn replay(&self, pair: &Pair) {
+        let next = self.server.refresh(&pair.refresh).pair();
+        self.server.refresh(&next.refresh).pair();
+        assert_eq!(self.server.refresh(&pair.refresh).status, 401);
+    }
+
+    fn undo(&self, way: &str) {
+        if way != "users delete" {
+            self.command(&["users", "delete", "eve"], "");
+        }
+        if way == "clients disable" {
+            self.command(&["clients", "enable", "simplejwt"], "");
+        }
+    }
+
+    /// Of tokens, and then of the feed itself.
+    fn a_leaked_key(&self) {
+        let pair = self.server.sign_in();
+        self.command(&["keys", "compromise", &kid(&pair.access)], "");
+        let ended_at = Instant::now();
+        for consumer in &self.consumers {
+            println!("keys compromise: {:?}", consumer.latency(&pair.access, "kid", ended_at));
+        }
+        let next = self.server.refresh(&pair.refresh).pair();
+        for consumer in &self.consumers {
+            assert_eq!(consumer.revoked_by(&next.access), None, "{}", consumer.name);
+        }
+    }
+
+    #[track_caller]
+    fn command(&self, command: &[&str], input: &str) {
+        self.authority.run_with(command, input).done();
+    }
+}
+
+/// One of the consumers, followed by nobody but this test.
+struct Consumer {
+    name: &'static str,
+    program: Mutex<Program>,
+}
+
+struct Program {
+    _process: Process,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Consumer {
+    /// Waits until it has read the feed.
+    fn start(programs: &Programs, name: &'static str, issuer: &str) -> Self {
+        let mut command = programs.command(name);
+        command.arg(issuer).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process(command.spawn().unwrap());
+        let input = process.0.stdin.take().expect("standard input is a pipe");
+        let output = BufReader::new(process.0.stdout.take().expect("standard output is a pipe")).lines();
+        let consumer = Self { name, program: Mutex::new(Program { _process: process, input, output }) };
+        until("the consumer has the feed", || consumer.ask("k", &json!({}))["age"].as_f64());
+        consumer
+    }
+
+    fn revoked_by(&self, token: &str) -> Option<String> {
+        let answer = self.ask(&kid(token), &claims(token));
+        answer["revoked"].as_str().map(str::to_owned)
+    }
+
+    /// How long it took until it said so.
+    #[track_caller]
+    fn latency(&self, token: &str, kind: &str, ended_at: Instant) -> Duration {
+        loop {
+            let revoked = self.revoked_by(token);
+            let latency = ended_at.elapsed();
+            if let Some(revoked) = revoked {
+                assert_eq!(revoked, kind, "{}", self.name);
+                return latency;
+            }
+            assert!(latency < LONGEST_LATENCY, "{} does not know after {latency:?}", self.name);
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn ask(&self, kid: &str, claims: &Value) -> Value {
+        let mut program = self.program.lock().unwrap();
+        writeln!(program.input, "{}", json!({"kid": kid, "claims": claims})).unwrap();
+        let line = program.output.next().expect("an answer").unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+fn issuer(server: &Server) -> String {
+    format!("http://{}", server.address)
+}
+
+fn sid(token: &str) -> String {
+    claims(token)["sid"].as_str().unwrap().to_owned()
+}
+
+fn kid(token: &str) -> String {
+    let header: Value = serde_json::from_slice(&decoded(parts(token)[0])).unwrap();
+    header["kid"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,8 @@
+//! The revocation feed, followed by those who read it.
+
+mod consumers;
+mod crash;
+mod follower;
+mod programs;
+mod sequences;
+mod vectors;
