@@ -6,6 +6,7 @@ mod context;
 mod dev;
 mod explain;
 mod failure;
+mod feed;
 mod init;
 mod input;
 mod keys;
@@ -57,6 +58,9 @@ enum Command {
     /// The keys that sign
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// What is revoked
+    #[command(subcommand)]
+    Feed(feed::Feed),
     /// What happened
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -96,6 +100,7 @@ async fn run(Cli { place, json, command }: Cli) -> Result<(), Failure> {
         Command::Clients(clients) => clients.run(&place, output).await,
         Command::Sessions(sessions) => sessions.run(&place, output).await,
         Command::Keys(keys) => keys.run(&place, output).await,
+        Command::Feed(feed) => feed.run(&place, output).await,
         Command::Audit(audit) => audit.run(&place, output).await,
         Command::Explain => explain::run(&place, output).await,
         Command::Completions { shell } => {

@@ -28,15 +28,12 @@ impl Output {
         if self.json {
             return print_json(&items);
         }
-        let mut table = Table::new();
-        table
-            .load_style(UTF8_FULL_CONDENSED)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_header(header);
-        for item in items {
-            table.add_row(row(item));
-        }
-        say(&table.to_string())
+        say(&table(header, items.iter().map(row)))
+    }
+
+    /// One of many that come one after the other: a line, or a JSON object on a line.
+    pub fn line<T: Serialize>(self, item: &T, line: &str) -> Result<(), Failure> {
+        if self.json { say(&json_text(serde_json::to_string(item))?) } else { say(line) }
     }
 
     /// One thing that was done: a sentence, or a JSON object.
@@ -46,6 +43,17 @@ impl Output {
         }
         say(sentence)
     }
+}
+
+/// As wide as the terminal allows.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header)
+        .add_rows(rows);
+    table.to_string()
 }
 
 /// RFC 3339, in UTC.
@@ -90,8 +98,11 @@ pub fn terminal_width() -> usize {
 }
 
 fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|cause| Failure::new(cause.to_string()))?;
-    say(&text)
+    say(&json_text(serde_json::to_string_pretty(value))?)
+}
+
+fn json_text(text: serde_json::Result<String>) -> Result<String, Failure> {
+    text.map_err(|cause| Failure::new(cause.to_string()))
 }
 
 /// Writes a line to standard output. Whoever closed it, as `head` does, has seen enough; an answer that is lost in any

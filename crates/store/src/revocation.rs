@@ -33,6 +33,19 @@ impl Read<'_> {
             .limit(limit)
             .load(self.connection)?)
     }
+
+    /// The newest records, newest first; of one kind, by its number, or of all.
+    pub fn list_newest_revocations(
+        &mut self,
+        kind: Option<i32>,
+        limit: i64,
+    ) -> Result<Vec<RecordedRevocation>, StoreError> {
+        let mut query = revocations::table.order(revocations::seq.desc()).limit(limit).into_boxed();
+        if let Some(kind) = kind {
+            query = query.filter(revocations::kind.eq(kind));
+        }
+        Ok(query.load(self.connection)?)
+    }
 }
 
 impl Write<'_> {

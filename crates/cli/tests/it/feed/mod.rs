@@ -5,4 +5,6 @@ mod crash;
 mod follower;
 mod programs;
 mod sequences;
+mod show;
+mod tail;
 mod vectors;
