@@ -1,0 +1,77 @@
+//! A consumer in Rust: what `attesto-token` gives, and a signature check.
+
+use std::net::SocketAddr;
+
+use attesto_server::Clock;
+use attesto_token::feed::{
+    FeedAnswer, FeedError, MAX_FEED_BYTES, Position, RevocableClaims, RevocationList, RevokedBy,
+};
+use attesto_token::{CompactJws, JwkSet, PublicKey, typ};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+
+use crate::http::{Connection, get};
+use crate::server::Server;
+use crate::token::{claims, decoded, parts};
+
+/// Follows the feed of a server.
+pub(super) struct Follower {
+    address: SocketAddr,
+    issuer: String,
+    keys: JwkSet,
+    list: RevocationList,
+}
+
+impl Follower {
+    /// Fetches the keys, and everything that is alive.
+    pub(super) fn start(server: &Server) -> Self {
+        let keys = JwkSet::parse(server.get("/revocations/keys").body.as_bytes()).unwrap();
+        let issuer = claims(&server.sign_in().access)["iss"].as_str().unwrap().to_owned();
+        let mut follower = Self { address: server.address, issuer, keys, list: RevocationList::default() };
+        follower.follow(0).unwrap();
+        follower
+    }
+
+    /// Asks once for what is new, and takes it in.
+    pub(super) fn follow(&mut self, wait: u64) -> Result<(), FeedError> {
+        let path = match self.list.position() {
+            None => "/revocations".to_owned(),
+            Some(Position { epoch, seq }) => format!("/revocations?epoch={epoch}&after={seq}&wait={wait}"),
+        };
+        let answer = Connection::open(self.address).unwrap().ask(&get(&path)).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        self.take(&answer.body)
+    }
+
+    /// What revokes a token, as far as it is known.
+    pub(super) fn revoked_by(&self, token: &str) -> Option<RevokedBy> {
+        let (header, claims) = (header(token), claims(token));
+        let text = |name: &str| claims[name].as_str();
+        self.list.revoked_by(&RevocableClaims {
+            kid: header["kid"].as_str(),
+            client_id: text("client_id"),
+            sub: text("sub"),
+            sid: text("sid"),
+            jti: text("jti"),
+            iat: claims["iat"].as_i64().unwrap(),
+        })
+    }
+
+    fn take(&mut self, answer: &str) -> Result<(), FeedError> {
+        let jws = CompactJws::split_within(answer, MAX_FEED_BYTES).unwrap();
+        let header = jws.header().unwrap();
+        assert_eq!((header.alg.as_str(), header.typ.as_deref()), ("ES256", Some(typ::REVOCATIONS)));
+        let kid = header.kid.unwrap();
+        let key = self.keys.keys.iter().find(|key| key.kid == kid).expect("a key of the feed");
+        let PublicKey::Ec(point) = &key.key else { panic!("of another kind") };
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point.uncompressed())
+            .verify(jws.signing_input.as_bytes(), &jws.signature().unwrap())
+            .expect("signed by that key");
+        let now = Clock::system().now().seconds();
+        let answer = FeedAnswer::read(&jws.payload().unwrap(), &kid, &self.issuer, now)?;
+        self.list.apply(&answer, now)
+    }
+}
+
+fn header(token: &str) -> serde_json::Value {
+    serde_json::from_slice(&decoded(parts(token)[0])).unwrap()
+}
