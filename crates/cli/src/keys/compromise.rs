@@ -1,4 +1,4 @@
-use attesto_core::{Guards, Instant, KeyRecord};
+use attesto_core::{Guards, Instant, KeyRecord, Purpose};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -48,19 +48,21 @@ impl Compromise {
 fn accepted_until(leaked: &KeyRecord, guards: Guards<'_>, now: Instant) -> (String, Value) {
     let latest_exp = guards.facts.of(&leaked.kid).latest_exp.filter(|exp| now < *exp);
     let accepted_until = leaked.state.is_published().then(|| guards.forgotten_at(now));
+    let signed = match leaked.purpose {
+        Purpose::Token => "access tokens",
+        Purpose::Feed => "answers of the revocation feed",
+    };
     let accepted = match accepted_until {
         Some(at) => format!(
-            " No session ended. Verifiers that hold the old JWK Set accept its tokens until they ask again, by {}, \
-             forged ones as well;",
+            " No session ended. Services that follow the revocation feed refuse {signed} under it within seconds; those \
+             that only hold the old JWK Set accept them until they ask again, by {}, forged ones as well;",
             until(at, now)
         ),
-        None => " No session ended. No verifier holds it any more;".to_owned(),
+        None => " No session ended. No service holds it any more;".to_owned(),
     };
     let expired = match latest_exp {
-        Some(exp) => {
-            format!(" access tokens that the authority signed with it expire by {}.", until(exp, now))
-        }
-        None => " all access tokens that the authority signed with it have expired.".to_owned(),
+        Some(exp) => format!(" {signed} that the authority signed with it expire by {}.", until(exp, now)),
+        None => format!(" all {signed} that the authority signed with it have expired."),
     };
     let more = json!({
         "accepted_until": accepted_until.map(rfc3339),

@@ -51,7 +51,7 @@ fn what_a_leak_still_means_is_said() {
     let begins = format!("Key {staged} is declared leaked, key ");
     assert!(said.starts_with(&begins) && said.contains(" is staged. No session ended."), "{said}");
     assert!(
-        said.contains("Verifiers that hold the old JWK Set accept its tokens until they ask again, by "),
+        said.contains("those that only hold the old JWK Set accept them until they ask again, by "),
         "{said}"
     );
     assert!(said.contains("all access tokens that the authority signed with it have expired."), "{said}");
