@@ -3,6 +3,7 @@
 mod consumers;
 mod crash;
 mod follower;
+mod haproxy;
 mod programs;
 mod sequences;
 mod show;
