@@ -104,6 +104,7 @@ impl Checks {
             ("ATTESTO_TEST_PYTHON", clients.python.into()),
             ("ATTESTO_TEST_NODE", clients.node.into()),
             ("ATTESTO_TEST_NODE_MODULES", clients.node_modules.into()),
+            ("ATTESTO_TEST_HAPROXY", clients.haproxy.into()),
         ]);
         Ok(())
     }

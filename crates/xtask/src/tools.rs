@@ -16,6 +16,18 @@ const OLDEST_NODE: u32 = 20;
 
 const OFFLINE: &str = "see whether the package registries can be reached, and try again";
 
+const NO_HAPROXY: &str = "install haproxy (on Debian: apt-get install haproxy)";
+
+/// Finds its libraries where they were unpacked.
+const START_HAPROXY: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+for folder in "$here"/lib/*-linux-gnu "$here"/usr/lib/*-linux-gnu; do
+    LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
+export LD_LIBRARY_PATH
+exec "$here/usr/sbin/haproxy" "$@"
+"#;
+
 /// `cargo deny check`, still to be told what.
 pub(crate) fn cargo_deny_check(workspace: &Workspace) -> Result<Command, Failure> {
     let folder = made_once(&tools(workspace).join("cargo-deny"), CARGO_DENY, |folder| {
@@ -41,6 +53,7 @@ pub(crate) struct Clients {
     pub(crate) python: PathBuf,
     pub(crate) node: PathBuf,
     pub(crate) node_modules: PathBuf,
+    pub(crate) haproxy: PathBuf,
 }
 
 impl Clients {
@@ -50,6 +63,7 @@ impl Clients {
             python: python_with_clients(workspace)?,
             node_modules: node_modules(workspace, &node)?,
             node: node.executable()?,
+            haproxy: haproxy(workspace)?,
         })
     }
 }
@@ -106,6 +120,31 @@ fn node_modules(workspace: &Workspace, node: &Node) -> Result<PathBuf, Failure> 
         command::run(install.current_dir(folder), OFFLINE)
     })?;
     Ok(folder.join("node_modules"))
+}
+
+/// The machine's own, or else that of its Debian, unpacked together with the libraries that are missing.
+fn haproxy(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    // The second is not on everybody's path.
+    for program in ["haproxy", "/usr/sbin/haproxy"] {
+        if Command::new(program).arg("-v").output().is_ok_and(|haproxy| haproxy.status.success()) {
+            return Ok(program.into());
+        }
+    }
+    let folder = made_once(&tools(workspace).join("haproxy"), START_HAPROXY, |folder| {
+        let mut plan = Command::new("apt-get");
+        let plan = plan.args(["--simulate", "--no-install-recommends", "install", "haproxy"]);
+        let plan = command::output_of(plan, NO_HAPROXY)?;
+        let packages = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
+        let mut download = Command::new("apt-get");
+        download.args(["--quiet", "--quiet", "download"]).args(packages);
+        command::run(download.current_dir(folder), NO_HAPROXY)?;
+        let mut unpack = Command::new("sh");
+        unpack.args(["-ec", "for package in *.deb; do dpkg --extract \"$package\" .; done"]);
+        command::run(unpack.current_dir(folder), NO_HAPROXY)?;
+        write(&folder.join("haproxy"), START_HAPROXY)?;
+        command::run(Command::new("chmod").arg("755").arg(folder.join("haproxy")), NO_HAPROXY)
+    })?;
+    Ok(folder.join("haproxy"))
 }
 
 /// The interpreter of a virtual environment into which pip has installed what `ask` adds to its arguments.
