@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody as _, SizedStream};
 use actix_web::http::Method;
-use actix_web::http::header::{self, AcceptEncoding, ETag, Encoding, EntityTag, Header as _, IfNoneMatch};
+use actix_web::http::header::{
+    self, AcceptEncoding, ETag, Encoding, EntityTag, Header as _, HeaderName, IfNoneMatch,
+};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures_util::stream;
@@ -15,6 +17,9 @@ use super::failure::Failure;
 use super::published::Position;
 use super::query::Query;
 use crate::app::App;
+
+/// An answer has two forms.
+const VARY: (HeaderName, &str) = (header::VARY, "Accept-Encoding");
 
 /// What a connection holds of an answer that its client does not read.
 const CHUNK: usize = 64 * 1024;
@@ -40,11 +45,12 @@ async fn snapshot(app: &web::Data<App>, request: &HttpRequest) -> Result<HttpRes
     let Position { epoch, seq } = present.position;
     // Weak: the bytes also say when they were signed.
     let etag = EntityTag::new_weak(format!("{}.{seq}", epoch.as_millis()));
-    if has_it(request, &etag) {
-        return Ok(HttpResponse::NotModified().insert_header(ETag(etag)).finish());
-    }
-    let mut response = HttpResponse::Ok();
+    let has_it = has_it(request, &etag);
+    let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header(ETag(etag)).insert_header((header::CACHE_CONTROL, "no-cache"));
+    if has_it {
+        return Ok(response.insert_header(VARY).finish());
+    }
     send(app, request, response, Content::Snapshot, &present.answer(0, app).await?).await
 }
 
@@ -89,7 +95,7 @@ async fn send(
     content: Content,
     answer: &Arc<Answer>,
 ) -> Result<HttpResponse, Failure> {
-    response.content_type("application/revocations+jwt").insert_header((header::VARY, "Accept-Encoding"));
+    response.content_type("application/revocations+jwt").insert_header(VARY);
     let compressed = if takes_gzip(request) { answer.gzip().await? } else { None };
     let bytes = match compressed {
         Some(bytes) => {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant as Monotonic};
 use actix_web::web;
 use attesto_core::{Feed, Instant};
 use attesto_store::{FeedHead, RecordedRevocation, Store, StoreError};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use super::published::{Position, Published};
 use super::records::Records;
@@ -14,11 +14,11 @@ use crate::clock::Clock;
 /// How often the store is asked for news.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// How long a state lasts at least: four in a second, of five answers each, are twenty signatures.
+/// How long a state lasts at least: any second sees five of them, which are twenty answers of four each.
 const SHORTEST_STATE: Duration = Duration::from_millis(250);
 
 /// Who comes back within this time finds an answer that begins not long before what he knows.
-const A_WHILE: Duration = Duration::from_secs(10);
+const A_WHILE: Duration = Duration::from_secs(30);
 
 /// How often expired records are forgotten.
 const TIDYING: Duration = Duration::from_secs(60);
@@ -28,12 +28,11 @@ const PAGE: i64 = 10_000;
 
 /// Publishes what others write, for as long as the server runs. Never returns.
 pub async fn follow_feed(app: web::Data<App>) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut trouble = None;
     loop {
-        ticks.tick().await;
-        let cause = app.feed.follow(&app.store, &app.clock).await.err().map(|error| error.to_string());
+        let followed = app.feed.follow(&app.store, &app.clock).await;
+        sleep(*followed.as_ref().unwrap_or(&EVERY)).await;
+        let cause = followed.err().map(|error| error.to_string());
         if cause != trouble {
             tell(cause.as_deref());
             trouble = cause;
@@ -57,7 +56,7 @@ pub struct Follower {
     records: Arc<RwLock<Records>>,
     /// What was published last, and where it was then.
     at: Instant,
-    published: i64,
+    published: Position,
     previous: i64,
     published_at: Monotonic,
     /// Where it was one and two whiles ago.
@@ -76,7 +75,7 @@ impl Follower {
             loaded: 0,
             records: Arc::new(RwLock::new(Records::new(&feed)?)),
             at,
-            published: 0,
+            published: Position { epoch: feed.epoch, seq: 0 },
             previous: 0,
             published_at: now,
             recent: [0; 2],
@@ -84,6 +83,7 @@ impl Follower {
             tidied_at: now,
         };
         follower.load(store).await?;
+        follower.published = follower.position();
         follower.previous = follower.loaded;
         follower.recent = [follower.loaded; 2];
         let published = follower.publish(at, now);
@@ -94,11 +94,19 @@ impl Follower {
     pub async fn next(&mut self, store: &Store, clock: &Clock) -> Result<Option<Published>, StoreError> {
         let (at, now) = (clock.now(), Monotonic::now());
         self.load(store).await?;
-        let is_new = self.loaded != self.published || at.seconds() != self.at.seconds();
+        let is_new = self.position() != self.published || at.seconds() != self.at.seconds();
         if !is_new || now.duration_since(self.published_at) < SHORTEST_STATE {
             return Ok(None);
         }
         Ok(Some(self.publish(at, now)))
+    }
+
+    /// How long the next look at the store can wait: until what is loaded may be published, if that comes first.
+    pub fn pause(&self) -> Duration {
+        if self.position() == self.published {
+            return EVERY;
+        }
+        SHORTEST_STATE.saturating_sub(self.published_at.elapsed()).min(EVERY)
     }
 
     /// Loads what is new, all of it.
@@ -110,6 +118,10 @@ impl Follower {
             if head.feed != self.feed || head.seq < after {
                 self.begin_anew(head.feed)?;
                 continue;
+            }
+            if page.last().is_some_and(|last| last.seq > head.seq) {
+                let (table, column) = ("revocation_counter", "seq");
+                return Err(StoreError::Inconsistent { table, column, row: "1".to_owned() });
             }
             let is_last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
             self.append(&page)?;
@@ -135,8 +147,12 @@ impl Follower {
     }
 
     fn publish(&mut self, at: Instant, now: Monotonic) -> Published {
-        if self.published != self.loaded {
-            self.previous = std::mem::replace(&mut self.published, self.loaded);
+        let position = self.position();
+        if position != self.published {
+            // Of another feed nobody knows anything.
+            let is_same = position.epoch == self.published.epoch;
+            self.previous = if is_same { self.published.seq.min(position.seq) } else { 0 };
+            self.published = position;
         }
         if now.duration_since(self.recent_at) >= A_WHILE {
             self.recent = [self.recent[1], self.loaded];
@@ -147,7 +163,9 @@ impl Follower {
             self.tidied_at = now;
         }
         (self.at, self.published_at) = (at, now);
-        let position = Position { epoch: self.feed.epoch, seq: self.loaded };
         Published::new(position, (at, now), Arc::clone(&self.records), self.previous, self.recent[0])
+    }
+    fn position(&self) -> Position {
+        Position { epoch: self.feed.epoch, seq: self.loaded }
     }
 }

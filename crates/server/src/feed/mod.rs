@@ -1,7 +1,7 @@
 //! The revocation feed: followed in the store, signed, and answered to everybody who follows it in turn.
 //!
 //! Whatever is asked, few signatures are made: the feed is published in states, at most four in a second, and of each
-//! state at most five answers are signed, each once and for all who want it.
+//! state at most four answers are signed, each once and for all who want it.
 
 mod access;
 mod answer;
@@ -68,14 +68,15 @@ impl Feed {
         })
     }
 
-    /// Publishes what is new in the store.
-    pub async fn follow(&self, store: &Store, clock: &Clock) -> Result<(), StoreError> {
-        if let Some(published) = self.follower.lock().await.next(store, clock).await? {
+    /// Publishes what is new in the store. Says how long the next look can wait.
+    pub async fn follow(&self, store: &Store, clock: &Clock) -> Result<Duration, StoreError> {
+        let mut follower = self.follower.lock().await;
+        if let Some(published) = follower.next(store, clock).await? {
             let position = published.position;
             self.published.store(Arc::new(published));
             self.news.send_if_modified(|known| std::mem::replace(known, position) != position);
         }
-        Ok(())
+        Ok(follower.pause())
     }
 
     /// The present state, if it is known to be the store's.

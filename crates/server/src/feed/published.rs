@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant as Monotonic;
 
 use actix_web::web;
@@ -43,9 +43,7 @@ pub struct Published {
     /// Where the answers begin that everybody needs: at the end, for who waited in vain; at the state before this one,
     /// for who waited; a while ago, for who was late; and at the beginning.
     starts: [i64; 4],
-    /// Where one more begins: as the first who asked for another wanted it.
-    wanted: OnceLock<i64>,
-    answers: [Once<Result<Arc<Answer>, Arc<Unavailable>>>; 5],
+    answers: [Once<Result<Arc<Answer>, Arc<Unavailable>>>; 4],
 }
 
 impl Published {
@@ -63,7 +61,6 @@ impl Published {
             read_at,
             records,
             starts: [position.seq, previous, recent, 0],
-            wanted: OnceLock::new(),
             answers: std::array::from_fn(|_| Once::new()),
         }
     }
@@ -85,17 +82,11 @@ impl Published {
         signed.await.map_err(Arc::new)?
     }
 
-    /// Which of the answers, and where it begins: at `after`, or before.
+    /// Which of the answers, and where it begins: at `after`, or before. None begins later than one that stands before
+    /// it, unless both begin at the end.
     fn start(&self, after: i64) -> (usize, i64) {
-        let place_of = |start: i64| self.starts.iter().position(|known| *known == start);
-        if let Some(place) = place_of(after) {
-            return (place, after);
-        }
-        if *self.wanted.get_or_init(|| after) == after {
-            return (self.starts.len(), after);
-        }
-        let start = self.starts.into_iter().filter(|start| *start <= after).max().unwrap_or(0);
-        (place_of(start).unwrap_or(0), start)
+        let place = self.starts.iter().position(|start| *start <= after).unwrap_or(self.starts.len() - 1);
+        (place, self.starts[place])
     }
 
     fn claims(&self, after: i64, issuer: &str) -> FeedClaims {

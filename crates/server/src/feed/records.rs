@@ -22,9 +22,10 @@ impl Records {
 
     /// Takes in what comes after all others.
     pub fn append(&mut self, rows: &[RecordedRevocation]) -> Result<(), StoreError> {
-        for row in rows {
-            self.list.push((row.seq, self.hashed(row)?));
-        }
+        // All of them or none: who comes again brings the same ones.
+        let hashed: Result<Vec<_>, StoreError> =
+            rows.iter().map(|row| Ok((row.seq, self.hashed(row)?))).collect();
+        self.list.extend(hashed?);
         Ok(())
     }
 
