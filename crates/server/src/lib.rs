@@ -31,6 +31,7 @@ mod well_known;
 
 pub use app::App;
 pub use clock::Clock;
+pub use feed::follow_feed;
 pub use feed::snapshot_bytes;
 pub use issuer::{Issuer, Pair};
 pub use keys::{KeyError, KeyKeeper, SignerLayer, follow_keys, run_due, schedule_keys};

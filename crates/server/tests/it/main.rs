@@ -5,6 +5,7 @@
 
 mod fixture;
 
+mod feed;
 mod health;
 mod keys;
 mod simplejwt;
