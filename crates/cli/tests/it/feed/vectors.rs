@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::programs::{Programs, documented};
 use crate::process::run;
+use crate::token::{decoded, parts};
 
 /// Why an answer can be refused, as the vectors spell it.
 const REASONS: [&str; 14] = [
@@ -84,6 +85,31 @@ fn the_vectors_are_what_their_program_makes() {
     let Some(programs) = Programs::find() else { return };
     let made = run(&mut programs.command("make_vectors.py"), "").done();
     assert!(made == documented("vectors.json"), "make_vectors.py makes something else");
+}
+
+#[test]
+fn the_documented_example_is_a_vector() {
+    let file = vectors();
+    let mut vectors = file["vectors"].as_array().unwrap().iter();
+    let vector = vectors.find(|vector| vector["name"] == "a record of the kind subject").expect("a vector");
+    let [header, payload, _] = parts(vector["steps"][0]["answer"].as_str().unwrap());
+    let (header, payload) = (decoded(header), decoded(payload));
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    let record: Vec<_> =
+        decoded(claims["records"].as_str().unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
+
+    let page = documented("../feed.md");
+    for part in [str::from_utf8(&header).unwrap(), str::from_utf8(&payload).unwrap(), &record.join(" ")] {
+        assert!(page.contains(&format!("\n{part}\n")), "{part}");
+    }
+}
+
+#[test]
+fn every_reason_is_documented() {
+    let page = documented("../feed.md");
+    for reason in REASONS {
+        assert!(page.contains(&format!("[`{reason}`]")), "{reason}");
+    }
 }
 
 pub(super) fn vectors() -> Value {
