@@ -33,7 +33,8 @@ impl Programs {
 
     /// One of them, still to be run: `NAME.py` by Python, `NAME.mjs` by Node.js.
     pub(super) fn command(&self, file: &str) -> Command {
-        let interpreter = if file.ends_with(".py") { &self.tools.python } else { &self.tools.node };
+        let is_python = Path::new(file).extension().is_some_and(|extension| extension == "py");
+        let interpreter = if is_python { &self.tools.python } else { &self.tools.node };
         let mut command = Command::new(interpreter);
         command.arg(self.folder.path().join(file));
         command
