@@ -56,11 +56,11 @@ impl Counts {
 
     /// Shows them.
     pub fn register(&self, registry: &mut Registry) {
-        let answers = "Answers with a body, by what they tell";
+        let answers = "Answers of the feed with a body, by what they tell";
         registry.register("feed_answers", answers, self.answers.clone());
-        let bytes = "Bytes of those answers, compressed where they are";
+        let bytes = "Bytes of the bodies of answers of the feed as they were sent";
         registry.register_with_unit("feed_answer", bytes, Unit::Bytes, self.bytes.clone());
-        registry.register("feed_signatures", "Answers that were signed", self.signatures.clone());
+        registry.register("feed_signatures", "Answers of the feed that were signed", self.signatures.clone());
     }
 
     fn answers_with(&self, content: Content) -> Counter {

@@ -11,7 +11,11 @@ pub fn register(app: &App, registry: &mut Registry) {
     let now = app.clock.now();
     let Standing { head, records, newest, age, waiters } = app.feed.standing(now);
 
-    registry.register("feed_seq", "The position of the newest published record", ConstGauge::new(head.seq));
+    registry.register(
+        "feed_seq",
+        "The position of the newest record that this server publishes",
+        ConstGauge::new(head.seq),
+    );
     let by_kind = Family::<_, Gauge>::default();
     let mut living = 0;
     for (kind, count) in records {
@@ -21,16 +25,16 @@ pub fn register(app: &App, registry: &mut Registry) {
     registry.register("feed_records", "Published records that have not expired", by_kind);
     if let Some(newest) = newest {
         let age = ConstGauge::new(now.since(newest).as_secs_f64());
-        let help = "Since the newest of them was made";
+        let help = "Since the newest published record was made";
         registry.register_with_unit("feed_newest_record_age", help, Unit::Seconds, age);
     }
     if let Some(key) = app.keys.loaded().keyring.active(Line::of_feed()) {
         let bytes = snapshot_bytes(&app.url, &head, living, &key.public_jwk().kid, now);
-        let help = "The size of an answer with all of them, not compressed";
+        let help = "The size of a snapshot, not compressed";
         registry.register_with_unit("feed_snapshot", help, Unit::Bytes, ConstGauge::new(bytes));
     }
-    let help = "Since the store confirmed what is published; nothing is signed from 10 on";
+    let help = "Since the store confirmed what is published; beyond 10 the feed is answered 503";
     registry.register_with_unit("feed_read_age", help, Unit::Seconds, ConstGauge::new(age.as_secs_f64()));
-    registry.register("feed_waiters", "Requests that wait for news", ConstGauge::new(waiters));
+    registry.register("feed_waiters", "Requests that wait for news of the feed", ConstGauge::new(waiters));
     app.feed.counts.register(registry);
 }
