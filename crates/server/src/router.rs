@@ -70,9 +70,10 @@ async fn close_when_stopping(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let stopping = request.app_data::<web::Data<App>>().is_some_and(|app| app.stopping.is_set());
+    let app = request.app_data::<web::Data<App>>().cloned();
     let mut response = next.call(request).await?;
-    if stopping {
+    // Asked afterwards: whoever waited for news may have been answered because of it.
+    if app.is_some_and(|app| app.stopping.is_set()) {
         response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     }
     Ok(response)

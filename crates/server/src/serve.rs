@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, rt, web};
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
@@ -19,6 +21,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection without a request is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// A client that takes nothing of what it is sent is waited for this long.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Requests in flight have this long to finish, in seconds.
 const FINISH_SECONDS: u64 = 25;
 
@@ -30,6 +35,7 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let (app, _lock) = open(&settings, Environment::system()).await?;
     let signals = Signals::listen()?;
+    hang_up_on_dead_readers(&listener)?;
     let jobs = Jobs::start(&app, settings.audit_lifetime);
     let server = HttpServer::new({
         let app = app.clone();
@@ -58,6 +64,13 @@ pub async fn serve(
     if let Err(cause) = app.store.checkpoint().await {
         tracing::warn!(%cause, "the write-ahead log stays beside the database; keep them together");
     }
+    Ok(())
+}
+
+/// Connections inherit it. Where the kernel does not offer it, they are kept for as long as the client is.
+fn hang_up_on_dead_readers(listener: &TcpListener) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    set_tcp_user_timeout(listener, u32::try_from(READ_TIMEOUT.as_millis()).unwrap_or(u32::MAX))?;
     Ok(())
 }
 

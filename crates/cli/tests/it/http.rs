@@ -83,6 +83,11 @@ impl Connection {
         Ok(answer)
     }
 
+    /// For a client that does not read.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.0.into_inner()
+    }
+
     /// Whether the server has closed the connection, having said all that it had to.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.0.fill_buf().is_ok_and(<[u8]>::is_empty)

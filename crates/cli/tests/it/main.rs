@@ -6,6 +6,7 @@ mod commands;
 mod compromise;
 mod crash;
 mod crash_keys;
+mod dead_readers;
 mod disk_full;
 mod ends;
 mod explain;

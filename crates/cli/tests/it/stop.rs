@@ -1,6 +1,8 @@
 //! SIGTERM and SIGINT: nobody who was promised an answer goes without.
 
 use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::authority::Authority;
 use crate::http::{Answer, get};
@@ -39,6 +41,33 @@ fn on_sigterm_everything_in_flight_is_finished() {
 
     let server = authority.start();
     server.refresh(&successor.refresh).pair();
+}
+
+/// As soon as it is asked to stop, not when it stops.
+#[test]
+fn on_sigterm_everybody_who_waits_for_the_feed_is_answered_at_once() {
+    let authority = Authority::dev().with("ATTESTO_SHUTDOWN_DELAY_INTERVAL", "3s");
+    let mut server = authority.start();
+    let mut waiting: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for poll in &mut waiting {
+        poll.send(&get("/revocations?after=0&wait=25")).unwrap();
+    }
+    // They wait by the time that others are answered, and are not answered themselves.
+    sleep(Duration::from_millis(500));
+    assert_eq!(server.get("/readyz").status, 200);
+
+    let told_at = Instant::now();
+    server.process.terminate();
+    for mut poll in waiting {
+        let answer = poll.answer().unwrap();
+        assert!(answer.status == 200 && says_close(&answer), "{answer:?}");
+        assert!(poll.is_closed());
+    }
+    assert!(told_at.elapsed() < Duration::from_secs(3), "{:?}", told_at.elapsed());
+    // Who comes now does not wait.
+    assert_eq!(server.get("/revocations?after=0&wait=25").status, 200);
+    assert_eq!(server.process.exit().code(), Some(0));
+    assert!(told_at.elapsed() < Duration::from_secs(10), "{:?}", told_at.elapsed());
 }
 
 #[test]
