@@ -166,8 +166,8 @@ impl Scene {
     }
 }
 
-/// One of the consumers, followed by nobody but this test.
-struct Consumer {
+/// One of the consumers, running.
+pub(super) struct Consumer {
     name: &'static str,
     program: Mutex<Program>,
 }
@@ -180,7 +180,7 @@ struct Program {
 
 impl Consumer {
     /// Waits until it has read the feed.
-    fn start(programs: &Programs, name: &'static str, issuer: &str) -> Self {
+    pub(super) fn start(programs: &Programs, name: &'static str, issuer: &str) -> Self {
         let mut command = programs.command(name);
         command.arg(issuer).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process(command.spawn().unwrap());
@@ -211,7 +211,7 @@ impl Consumer {
         }
     }
 
-    fn ask(&self, kid: &str, claims: &Value) -> Value {
+    pub(super) fn ask(&self, kid: &str, claims: &Value) -> Value {
         let mut program = self.program.lock().unwrap();
         writeln!(program.input, "{}", json!({"kid": kid, "claims": claims})).unwrap();
         let line = program.output.next().expect("an answer").unwrap();

@@ -1,5 +1,6 @@
 //! The revocation feed, followed by those who read it.
 
+mod bad_answers;
 mod consumers;
 mod crash;
 mod follower;
