@@ -58,7 +58,7 @@ fn a_hash_is_the_one_in_the_feed() {
     });
     let records = decoded(claims(&snapshot)["records"].as_str().unwrap());
     assert_eq!((parts(&snapshot).len(), records.len()), (3, 24));
-    let hash: String = records[4..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = records[4..16].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let shown = tail(&authority, &["--hashes"]);
     assert_eq!((&shown[0]["id"], &shown[0]["hash"]), (&json!(sid), &json!(hash)));
     let lines = authority.run(&["feed", "tail", "--hashes"]).done();
