@@ -1,17 +1,16 @@
 //! Everything that ends something writes one record of the feed: by the commands, and over HTTP.
 
-use std::fs;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::channel;
-use std::thread;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use attesto_core::{
-    Actor, AuditEvent, ClientId, Digest, Event, Instant, Jti, Policy, RevocationKind, SessionId,
-};
+use attesto_core::{Actor, AuditEvent, ClientId, Digest, Event, Instant, Policy, RevocationKind, SessionId};
 use attesto_server::{Clock, block_on};
-use attesto_store::{DatabaseUrl, RecordedRevocation, Store};
+use attesto_store::{Began, DatabaseUrl, RecordedRevocation, Store, StoreError, Write};
+use rustix::io::ioctl_fionread;
 use serde_json::{Value, json};
 
 use crate::authority::Authority;
@@ -282,35 +281,25 @@ fn which_sessions_end_is_said_in_one_way() {
 /// A command that read the clock before it waits would leave a session of the meantime alive.
 #[test]
 fn an_end_that_waits_for_its_turn_covers_what_begins_meanwhile() {
-    for end in [&["sessions", "revoke", "--user", "dev"][..], &["clients", "disable", "simplejwt"]] {
+    for (end, input) in [
+        (["users", "claims", "dev", "--end-sessions"].as_slice(), "{}"),
+        (&["users", "password", "dev"], PASSWORD),
+    ] {
         let authority = Authority::dev();
         authority.start().stop();
-        let store = open(&authority);
-        let (begun, is_begun) = channel();
-        let (release, released) = channel::<()>();
-        let released = Mutex::new(released);
-        let holder = thread::spawn(move || {
-            block_on(store.write(move |tx| {
-                begun.send(()).unwrap();
-                released.lock().unwrap().recv().unwrap();
-                let user = tx.find_user_by_name("dev")?.expect("the first user");
-                let client = tx.find_client(&ClientId::simplejwt())?.expect("the client");
-                let now = Clock::system().now();
-                let session = user
-                    .open_session(&client, SessionId("meanwhile".to_owned()), &Policy::default(), now)
-                    .unwrap()
-                    .signed(Jti::new("x".to_owned()).digest(), "kid".to_owned(), Digest::of(b"x"));
-                tx.insert_session(&session, 1, &AuditEvent::new(Event::SignedIn, Actor::Server, now))
-            }))
-            .unwrap();
+        let (first, rest) = input.split_at(1);
+        let mut command = authority.command(end);
+        let mut command = Process(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+        command.0.stdin.as_ref().unwrap().write_all(first.as_bytes()).unwrap();
+        until("the command has opened the database and reads", || {
+            (ioctl_fionread(command.0.stdin.as_ref().unwrap()) == Ok(0)).then_some(())
         });
-        is_begun.recv().unwrap();
-        let mut command = Process(authority.command(end).stdout(Stdio::null()).spawn().unwrap());
-        until("the command has the database open", || opened(&command, "attesto.db-wal").then_some(()));
-        // More than a watermark lies ahead, and less than a command waits for the database.
-        thread::sleep(Duration::from_millis(2500));
-        release.send(()).unwrap();
-        holder.join().unwrap();
+
+        let turn = Turn::take(open(&authority));
+        command.write(&format!("{rest}\n"));
+        // More than a watermark lies ahead, and less than a command waits for its turn.
+        thread::sleep(Duration::from_secs(3));
+        turn.begin_a_session_of("dev");
         assert_eq!(command.exit().code(), Some(0));
 
         let sessions = authority.json(&["sessions", "list", "--all"]);
@@ -319,10 +308,44 @@ fn an_end_that_waits_for_its_turn_covers_what_begins_meanwhile() {
     }
 }
 
-/// Whether a process has a file of that name open.
-fn opened(process: &Process, name: &str) -> bool {
-    let files = fs::read_dir(format!("/proc/{}/fd", process.0.id())).into_iter().flatten();
-    files.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|path| path.ends_with(name)))
+/// A transaction that writes, and keeps everybody else from it.
+struct Turn {
+    writing: JoinHandle<()>,
+    go_on: Sender<String>,
+}
+
+impl Turn {
+    fn take(store: Store) -> Self {
+        let (begun, is_begun) = channel();
+        let (go_on, username) = channel::<String>();
+        let username = Mutex::new(username);
+        let writing = thread::spawn(move || {
+            let written = store.write(move |tx| {
+                begun.send(()).unwrap();
+                let username = username.lock().unwrap().recv().unwrap();
+                begin_session(tx, &username)
+            });
+            assert_eq!(block_on(written).unwrap(), Began::Yes);
+        });
+        is_begun.recv().unwrap();
+        Self { writing, go_on }
+    }
+
+    /// Uses it, and gives it back.
+    fn begin_a_session_of(self, username: &str) {
+        self.go_on.send(username.to_owned()).unwrap();
+        self.writing.join().unwrap();
+    }
+}
+
+/// What a server does at the end of a sign-in, by the clock of this machine.
+fn begin_session(tx: &mut Write<'_>, username: &str) -> Result<Began, StoreError> {
+    let user = tx.find_user_by_name(username)?.unwrap();
+    let client = tx.find_client(&ClientId::simplejwt())?.unwrap();
+    let (id, now) = (SessionId("meanwhile".to_owned()), Clock::system().now());
+    let opening = user.open_session(&client, id, &Policy::default(), now).unwrap();
+    let session = opening.signed(Digest::of(b"jti"), "kid".to_owned(), Digest::of(b"browser"));
+    tx.insert_session(&session, user.password_version, &AuditEvent::new(Event::SignedIn, Actor::Server, now))
 }
 
 /// Runs a command as somebody at a terminal does, who types `input`.

@@ -157,6 +157,7 @@ async fn no_refresh_gives_out_tokens_that_an_end_overtook() {
 async fn a_watermark_far_ahead_refuses_sign_ins_until_it_has_passed_and_counts_none() {
     for act in ENDS {
         let authority = Authority::with("throttle_user_failures = 1").await;
+        authority.clock.run();
         act.commit(&authority.store, authority.clock.now() + 10 * SECOND).await;
         for _ in 0..3 {
             authority.obtain(ADA, PASSWORD).await.is(503, BUSY);
