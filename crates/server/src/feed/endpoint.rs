@@ -1,14 +1,10 @@
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use actix_web::body::{BoxBody, MessageBody as _, SizedStream};
 use actix_web::http::Method;
 use actix_web::http::header::{
     self, AcceptEncoding, ETag, Encoding, EntityTag, Header as _, HeaderName, IfNoneMatch,
 };
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use futures_util::stream;
 
 use super::access::require_access;
 use super::answer::Answer;
@@ -20,9 +16,6 @@ use crate::app::App;
 
 /// An answer has two forms.
 const VARY: (HeaderName, &str) = (header::VARY, "Accept-Encoding");
-
-/// What a connection holds of an answer that its client does not read.
-const CHUNK: usize = 64 * 1024;
 
 /// `GET /revocations`: what is revoked, signed. All of it, or what is new after a position that the caller knows, as
 /// soon as there is something.
@@ -108,24 +101,11 @@ async fn send(
     if request.method() == Method::GET {
         app.feed.counts.answered(content, bytes.len());
     }
-    Ok(response.body(in_chunks(bytes)))
+    Ok(response.body(app.feed.lending.body(bytes)))
 }
 
 fn takes_gzip(request: &HttpRequest) -> bool {
     AcceptEncoding::parse(request).is_ok_and(|accepted| {
         accepted.negotiate([Encoding::gzip(), Encoding::identity()].iter()) == Some(Encoding::gzip())
     })
-}
-
-/// All who are sent an answer share its bytes; a connection copies no more of them than it is about to write.
-fn in_chunks(bytes: Bytes) -> BoxBody {
-    if bytes.len() <= CHUNK {
-        return bytes.boxed();
-    }
-    let length = bytes.len() as u64;
-    let chunks = (0..bytes.len()).step_by(CHUNK).map(move |from| {
-        let until = bytes.len().min(from + CHUNK);
-        Ok::<_, Infallible>(bytes.slice(from..until))
-    });
-    SizedStream::new(length, stream::iter(chunks)).boxed()
 }

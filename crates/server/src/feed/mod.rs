@@ -10,6 +10,7 @@ mod endpoint;
 mod failure;
 mod follow;
 mod keys;
+mod lending;
 mod once;
 mod published;
 mod query;
@@ -37,6 +38,7 @@ use crate::clock::Clock;
 use crate::unavailable::Unavailable;
 use counts::Counts;
 use follow::Follower;
+use lending::Lending;
 use published::{Position, Published};
 
 /// A state that the store has not confirmed for this long is not signed any more.
@@ -51,6 +53,7 @@ pub struct Feed {
     published: ArcSwap<Published>,
     news: watch::Sender<Position>,
     waiters: AtomicUsize,
+    lending: Lending,
     /// For those who measure.
     pub counts: Counts,
 }
@@ -64,6 +67,7 @@ impl Feed {
             news: watch::Sender::new(published.position),
             published: ArcSwap::from_pointee(published),
             waiters: AtomicUsize::new(0),
+            lending: Lending::default(),
             counts: Counts::new(),
         })
     }
