@@ -287,9 +287,11 @@ fn every_act_says_who_did_it() {
     let expected = "actor at client_id event id kid reason request_id sid user_id";
     assert_eq!(members(signed_in), expected.split(' ').collect::<Vec<_>>());
 
-    let first: Vec<_> = newest.iter().rev().map(|event| event["event"].as_str().unwrap()).take(7).collect();
+    let first: Vec<_> = newest.iter().rev().map(|event| event["event"].as_str().unwrap()).take(9).collect();
     let beginning = [
         "initialised",
+        "key_generated",
+        "key_generated",
         "key_generated",
         "key_generated",
         "client_added",

@@ -165,6 +165,7 @@ impl Follower {
         (self.at, self.published_at) = (at, now);
         Published::new(position, (at, now), Arc::clone(&self.records), self.previous, self.recent[0])
     }
+
     fn position(&self) -> Position {
         Position { epoch: self.feed.epoch, seq: self.loaded }
     }
