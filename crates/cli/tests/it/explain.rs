@@ -145,7 +145,7 @@ fn a_key_that_somebody_slipped_in_is_no_key() {
     authority.sqlite(
         "INSERT INTO keys SELECT 'slipped', algorithm, purpose, 'retired', public_jwk, NULL, kek_id, authority_id, \
          created_at, published_at, active_at, demoted_at, retired_at, destroyed_at, compromised_at, mac FROM keys \
-         WHERE state = 'active'",
+         WHERE state = 'active' AND purpose = 'token'",
     );
     let line = authority.run_with(&["explain"], &pair.access).refused(78);
     assert!(line.contains("\"slipped\" was changed by somebody without the key-encryption key"), "{line}");
