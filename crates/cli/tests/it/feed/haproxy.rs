@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
+use attesto_server::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -50,6 +51,7 @@ fn haproxy_refuses_what_is_revoked() {
     scene.ends("client", |_| vec!["sessions", "revoke", "--client", "simplejwt"]);
     scene.ends("all", |_| vec!["sessions", "revoke", "--all", "--yes"]);
     scene.ends_one_token();
+    scene.forgets();
 
     // What it was told, it knows also after a restart, and goes on from there.
     drop(proxy);
@@ -215,18 +217,51 @@ impl Scene {
         self.passes(&self.server.sign_in().access);
     }
 
-    /// No command does so yet.
     fn ends_one_token(&self) {
         let pair = self.server.sign_in();
-        let jti = text(&claims(&pair.access)["jti"]);
+        self.record_of_jti(&text(&claims(&pair.access)["jti"]), 4_000_000_000_000);
+        self.refuses_soon("jti", &pair.access);
+        self.passes(&self.server.refresh(&pair.refresh).pair().access);
+    }
+
+    /// What has expired is in the maps no more, neither on disk nor in the running HAProxy.
+    fn forgets(&self) {
+        let in_a_moment = Clock::system().now().as_millis() + 3_000;
+        let count = || self.told("revoked.map").len();
+        let before = count();
+        self.record_of_jti("somebody's", in_a_moment);
+        until("one more", || (count() > before).then_some(()));
+        sleep(Duration::from_secs(3));
+        self.ends("sessions revoke", |sid| vec!["sessions", "revoke", sid]);
+        until("one for the other", || (count() == before + 1).then_some(()));
+        for map in ["salts.map", "revoked.map"] {
+            let written = || fs::read_to_string(self.path(map)).unwrap();
+            until("HAProxy has what is written", || (self.told(map) == sorted(&written())).then_some(()));
+        }
+    }
+
+    /// No command writes one yet.
+    fn record_of_jti(&self, jti: &str, expires_at: i64) {
+        let jti = jti.replace('\'', "''");
         self.authority.sqlite(&format!(
             "BEGIN IMMEDIATE;
              UPDATE revocation_counter SET seq = seq + 1;
-             INSERT INTO revocations SELECT seq, 5, '{jti}', 0, 4000000000000 FROM revocation_counter;
+             INSERT INTO revocations SELECT seq, 5, '{jti}', 0, {expires_at} FROM revocation_counter;
              COMMIT;"
         ));
-        self.refuses_soon("jti", &pair.access);
-        self.passes(&self.server.refresh(&pair.refresh).pair().access);
+    }
+
+    /// What the running HAProxy has in a map: lines of key and value.
+    fn told(&self, map: &str) -> Vec<String> {
+        let mut control = UnixStream::connect(self.path("control")).unwrap();
+        // In one piece: HAProxy takes what it gets first for the whole.
+        control.write_all(format!("show map {}\n", self.path(map).display()).as_bytes()).unwrap();
+        let mut said = String::new();
+        control.read_to_string(&mut said).unwrap();
+        // The first word of each is an address.
+        let entries: Vec<_> =
+            said.lines().filter_map(|line| line.split_once(' ')).map(|(_, entry)| entry).collect();
+        sorted(&entries.join("\n"))
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -254,6 +289,12 @@ fn answer(mut connection: std::net::TcpStream) -> io::Result<()> {
 fn haproxy() -> PathBuf {
     let named = env::var_os("ATTESTO_TEST_HAPROXY");
     named.expect("ATTESTO_TEST_HAPROXY is not set: run the tests with `cargo xtask test`").into()
+}
+
+fn sorted(lines: &str) -> Vec<String> {
+    let mut lines: Vec<_> = lines.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
 }
 
 fn issuer(server: &Server) -> String {

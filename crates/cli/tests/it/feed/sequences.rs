@@ -17,8 +17,8 @@ const RECORD_LIFETIME: u32 = 40;
 const IDS: u32 = 3;
 
 /// One process each; the decoder is asked many more.
-const FOR_PROGRAMS: u64 = 300;
-const FOR_THE_DECODER: u64 = 3_000;
+const FOR_PROGRAMS: u64 = 200;
+const FOR_THE_DECODER: u64 = 2_000;
 
 #[test]
 fn consumers_end_where_a_snapshot_begins() {
@@ -216,7 +216,7 @@ impl History {
             let kind = if random.one_in(12) { random.below(2) } else { 2 + random.below(4) };
             let kind = RevokedBy::ALL[kind as usize];
             let id = random.below(IDS);
-            let not_before = self.now - random.below(3);
+            let not_before = self.now - random.below(12);
             self.records.push(Record { kind, id, not_before });
         }
     }
@@ -281,7 +281,7 @@ impl Record {
 
 /// Those that each consumer is asked about: of every identifier, of some seconds.
 fn tokens() -> impl Iterator<Item = Token> {
-    (0..IDS).flat_map(|id| [0, 12, 30, 60].map(|later| Token { id, iat: BEGIN + later }))
+    (0..IDS).flat_map(|id| [0, 10, 20, 30, 40].map(|later| Token { id, iat: BEGIN + later }))
 }
 
 fn id(number: u32) -> String {
