@@ -23,6 +23,8 @@ pub enum Event {
     ClientSessionsRevoked,
     /// All sessions ended.
     AllSessionsRevoked,
+    /// Another revocation feed began.
+    FeedRenewed,
     /// A user was added.
     UserAdded,
     /// A user was disabled, and all sessions with it.
@@ -75,6 +77,7 @@ impl Event {
             Self::UserSessionsRevoked => "user_sessions_revoked",
             Self::ClientSessionsRevoked => "client_sessions_revoked",
             Self::AllSessionsRevoked => "all_sessions_revoked",
+            Self::FeedRenewed => "feed_renewed",
             Self::UserAdded => "user_added",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",

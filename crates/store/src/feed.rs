@@ -1,4 +1,6 @@
-use attesto_core::{Feed, Instant};
+use std::time::Duration;
+
+use attesto_core::{AuditEvent, Feed, Instant};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
@@ -33,6 +35,18 @@ impl Read<'_> {
 }
 
 impl Write<'_> {
+    /// Begins another feed, which services take over whole, and ends all sessions in it: for a database that has
+    /// forgotten what its feed once said. Gives its epoch, which is later than any before.
+    pub fn renew_feed(&mut self, new: &Feed, event: &AuditEvent) -> Result<Instant, StoreError> {
+        let present = self.feed_head()?.feed;
+        let epoch = new.epoch.max(present.epoch + Duration::from_millis(1));
+        diesel::update(feed::table)
+            .set((feed::epoch.eq(epoch.as_millis()), feed::salt.eq(new.salt.as_slice())))
+            .execute(self.connection)?;
+        self.revoke_all_sessions(event)?;
+        Ok(epoch)
+    }
+
     /// Begins the feed, unless it was begun.
     pub fn begin_feed(&mut self, new: &Feed) -> Result<(), StoreError> {
         diesel::insert_or_ignore_into(feed::table)

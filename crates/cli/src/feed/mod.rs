@@ -1,4 +1,5 @@
 mod record;
+mod renew;
 mod show;
 mod tail;
 
@@ -16,6 +17,8 @@ pub enum Feed {
     Show,
     /// List the newest records, the newest last
     Tail(tail::Tail),
+    /// Begin another feed, and end all sessions: after the database was restored from a copy
+    Renew(renew::Renew),
 }
 
 impl Feed {
@@ -24,6 +27,7 @@ impl Feed {
         match self {
             Self::Show => show::run(place, output).await,
             Self::Tail(tail) => tail.run(place, output).await,
+            Self::Renew(renew) => renew.run(place, output).await,
         }
     }
 }

@@ -42,6 +42,11 @@ impl Follower {
         self.take(&answer.body)
     }
 
+    /// The server was started again, elsewhere.
+    pub(super) fn moved_to(&mut self, server: &Server) {
+        self.address = server.address;
+    }
+
     /// What revokes a token, as far as it is known.
     pub(super) fn revoked_by(&self, token: &str) -> Option<RevokedBy> {
         let (header, claims) = (header(token), claims(token));

@@ -6,6 +6,7 @@ mod crash;
 mod follower;
 mod haproxy;
 mod programs;
+mod restore;
 mod sequences;
 mod show;
 mod tail;
