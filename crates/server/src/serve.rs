@@ -5,6 +5,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, rt, web};
 #[cfg(target_os = "linux")]
 use rustix::net::sockopt::set_tcp_user_timeout;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
@@ -36,6 +37,7 @@ pub async fn serve(
     let (app, _lock) = open(&settings, Environment::system()).await?;
     let signals = Signals::listen()?;
     hang_up_on_dead_readers(&listener)?;
+    raise_file_limit();
     let jobs = Jobs::start(&app, settings.audit_lifetime);
     let server = HttpServer::new({
         let app = app.clone();
@@ -65,6 +67,14 @@ pub async fn serve(
         tracing::warn!(%cause, "the write-ahead log stays beside the database; keep them together");
     }
     Ok(())
+}
+
+/// Each who waits for news of the feed is an open file. Many systems set the limit low, for programs of old, and let it be
+/// raised.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused, it stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Connections inherit it. Where the kernel does not offer it, they are kept for as long as the client is.

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::authority::{Authority, CONFIGURATION};
 use crate::keeper::{Keeper, RS256, SHORT_INTERVALS, active, states, with_keks};
-use crate::process::{run, until};
+use crate::process::{after, run, until};
 use crate::server::Server;
 
 /// What SQLite makes of a write that the limit cut off. Of a disk that has no space left it says that it is full.
@@ -108,18 +108,8 @@ const LIMIT: u64 = 64 * 1024;
 
 /// The same program, for which writing beyond so many bytes of a file fails instead of ending it.
 fn limited(command: &Command, bytes: Option<u64>) -> Command {
-    let script = r#"trap "" XFSZ; ulimit -S -f "$1"; shift; exec "$@""#;
     let blocks = bytes.map_or("unlimited".to_owned(), |bytes| (bytes / 512).to_string());
-    let mut limited = Command::new("sh");
-    limited.args(["-c", script, "sh", &blocks]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    limited.current_dir(command.get_current_dir().unwrap());
-    limited
+    after(&format!("trap '' XFSZ; ulimit -S -f {blocks}"), command)
 }
 
 /// In bytes.

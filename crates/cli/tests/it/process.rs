@@ -37,6 +37,21 @@ pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
     command
 }
 
+/// The same program, of a shell that was told something before.
+pub(crate) fn after(preparation: &str, command: &Command) -> Command {
+    let mut prepared = Command::new("sh");
+    let script = format!("{preparation}; exec \"$@\"");
+    prepared.args(["-c", &script, "sh"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => prepared.env(name, value),
+            None => prepared.env_remove(name),
+        };
+    }
+    prepared.current_dir(command.get_current_dir().unwrap());
+    prepared
+}
+
 /// Runs a program to its end.
 pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -9,7 +9,7 @@ use attesto_keyring::KeyEncryptionKey;
 use serde_json::Value;
 
 use crate::authority::{Authority, CONFIGURATION};
-use crate::process::run;
+use crate::process::{after, run};
 use crate::server::Server;
 use crate::token::claims;
 
@@ -35,6 +35,17 @@ fn a_first_start_makes_all_that_scripts_need() {
         (kind(&file["client_id"]), kind(&file["public_client_id"])),
         ("confidential".into(), "public".into())
     );
+}
+
+/// Each who waits for news is an open file, and shells allow few.
+#[test]
+fn a_server_takes_as_many_files_as_it_may_have() {
+    let authority = Authority::dev();
+    let server = authority.try_start_as(|command| after("ulimit -S -n 200", &command)).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.process.0.id())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let [soft, hard] = [0, 1].map(|at| line.split_whitespace().nth(at).unwrap());
+    assert_eq!(soft, hard);
 }
 
 #[test]
