@@ -174,8 +174,8 @@ impl Shown {
             return servers;
         }
         format!(
-            "{servers}\nA server says every 2 seconds how far it is. One that stays behind cannot read the database; \
-             see its log."
+            "{servers}\nA server says every 2 seconds how far it is. One that was not heard of for longer has ended or is \
+             stuck; one that stays behind cannot read the database: see its log."
         )
     }
 }

@@ -26,7 +26,8 @@ pub struct Tail {
     /// How many at most
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=100_000))]
     limit: i64,
-    /// Only those that end this
+    /// Only those that end this: all tokens, those of a key (kid), a client, a user (subject) or a session, or one token
+    /// (jti)
     #[arg(long, value_parser = kinds())]
     kind: Option<RevokedBy>,
     /// Go on with those to come, until Ctrl-C

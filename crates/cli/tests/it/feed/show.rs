@@ -80,7 +80,7 @@ fn it_says_how_long_a_snapshot_is_and_names_nobody() {
 
 #[test]
 fn a_server_that_lags_is_seen_and_explained() {
-    const HINT: &str = "One that stays behind cannot read the database";
+    const HINT: &str = "one that stays behind cannot read the database";
     let authority = Authority::configured(CONFIGURATION);
     authority.set_up();
     let server = keys::start(&authority);
