@@ -184,10 +184,12 @@ fn every_end_is_one_record_and_what_begins_after_it_is_not_refused_by_it() {
     let mut seq = 0;
     for End { what, kind, id, event, reason, act, undo } in ENDS {
         let pair = server.try_sign_in(&ada()).pair();
+        assert_eq!(server.verify(&pair.access).status, 200, "{what}");
         let audited = audit(&authority).len();
         let begun = Clock::system().now();
         act(&authority, &server, &pair);
         let over = Clock::system().now();
+        assert_is_told_by_verify(&server, &pair, kind, what);
 
         let [record] = &after(&store, seq)[..] else { panic!("{what}: one record") };
         seq = record.seq;
@@ -215,6 +217,15 @@ fn every_end_is_one_record_and_what_begins_after_it_is_not_refused_by_it() {
         assert!(!is_meant || !is_older(&next.access, record), "{what}");
         server.refresh(&next.refresh).pair();
         assert!(after(&store, seq).is_empty(), "{what}: and no other");
+    }
+}
+
+/// Those who cannot hold a feed ask. Only another key takes a moment, until the server has loaded it.
+fn assert_is_told_by_verify(server: &Server, pair: &Pair, kind: RevocationKind, what: &str) {
+    if kind == RevocationKind::Kid {
+        until("the key is gone", || (server.verify(&pair.access).status == 401).then_some(()));
+    } else {
+        assert_eq!(server.verify(&pair.access).status, 400, "{what}");
     }
 }
 
