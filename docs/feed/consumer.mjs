@@ -57,7 +57,8 @@ export class State {
   /** The kind of record that ends a token, or null. A token without `iat` is as old as can be. */
   revoked(kid, claims, now) {
     const ids = ["", kid, claims.client_id, claims.sub, claims.sid, claims.jti];
-    const matches = (kind, i) => typeof ids[i] === "string" && this.#matches(kind, ids[i], claims.iat, now);
+    const iat = typeof claims.iat === "number" ? claims.iat : 0;
+    const matches = (kind, i) => typeof ids[i] === "string" && this.#matches(kind, ids[i], iat, now);
     return KINDS.find(matches) ?? null;
   }
 
@@ -67,7 +68,7 @@ export class State {
       const digest = createHash("sha256").update(salt).update(Buffer.of(number)).update(id).digest();
       const head = Buffer.concat([Buffer.of(number, 0, 0, 0), digest.subarray(0, 12)]).toString("latin1");
       const [notBefore, expires] = records.get(head) ?? [0, 0];
-      return now < expires && (["kid", "session", "jti"].includes(kind) || !(iat > notBefore));
+      return now < expires && (["kid", "session", "jti"].includes(kind) || iat <= notBefore);
     });
   }
 }
@@ -155,13 +156,14 @@ export class Feed {
       const [began, epoch, seq] = [performance.now(), this.state.epoch, this.state.seq];
       try {
         await this.poll(query);
+        if (pause > 1) console.error("revocation feed: it is back");
         [query, pause] = [`?epoch=${this.state.epoch}&after=${this.state.seq}&wait=25`, 1];
         const isNew = this.state.epoch !== epoch || this.state.seq !== seq;
         rest = isNew ? 0 : 1 - (performance.now() - began) / 1000;
       } catch (cause) {
         // Whatever it is: what is known stays, and the next try may do better.
         console.error(`revocation feed: ${cause}`);
-        if (cause instanceof Refused && cause.message === "gap") query = "";
+        query = cause instanceof Refused && cause.message === "gap" ? "" : query.replace("&wait=25", "");
         rest = pause * (0.5 + Math.random() / 2);
         pause = Math.min(2 * pause, 30);
       }

@@ -52,13 +52,13 @@ class State:
     def revoked(self, kid, claims, now):
         """The kind of record that ends a token, or None. A token without `iat` is as old as can be."""
         ids = ("", kid, *map(claims.get, ("client_id", "sub", "sid", "jti")))
-        matches = (k for k, id in zip(KINDS, ids) if id is not None and self.match(k, id, claims.get("iat", 0), now))
-        return next(matches, None)
+        iat = claims.get("iat") if type(claims.get("iat")) in (int, float) else 0
+        return next((k for k, id in zip(KINDS, ids) if type(id) is str and self.match(k, id, iat, now)), None)
 
     def match(self, kind, id, iat, now):
         number = KINDS.index(kind).to_bytes(1, "big")
         for salt, records in self.epochs.values():
-            head = number + b"\0\0\0" + hashlib.sha256(salt + number + id.encode()).digest()[:12]
+            head = number + b"\0\0\0" + hashlib.sha256(salt + number + id.encode(errors="surrogatepass")).digest()[:12]
             not_before, expires = records.get(head, (0, 0))
             if now < expires and (kind in ("kid", "session", "jti") or iat <= not_before):
                 return True
@@ -141,12 +141,14 @@ class Feed:
             began, before = time.monotonic(), (self.state.epoch, self.state.seq)
             try:
                 self.poll(query)
+                if pause > 1:
+                    logging.warning("revocation feed: it is back")
                 epoch, seq = self.state.epoch, self.state.seq
                 query, pause = f"?epoch={epoch}&after={seq}&wait=25", 1
                 rest = began + 1 - time.monotonic() if (epoch, seq) == before else 0
             except Exception as cause:  # Whatever it is: what is known stays, and the next try may do better.
                 logging.warning("revocation feed: %s: %s", type(cause).__name__, cause)
-                query = "" if str(cause) == "gap" else query
+                query = "" if str(cause) == "gap" else query.removesuffix("&wait=25")
                 rest, pause = pause * random.uniform(0.5, 1), min(2 * pause, 30)
             time.sleep(max(rest, 0))
 

@@ -34,6 +34,7 @@ TOKEN = {
     "claims": {"client_id": "web", "sub": "42", "sid": "5f0c", "jti": "a1b2", "iat": NOW - 10, "exp": NOW + 590},
 }
 IDS = {ALL: "", KID: "k1", CLIENT: "web", SUBJECT: "42", SESSION: "5f0c", JTI: "a1b2"}
+MISSING = object()
 NAMES = ["all", "kid", "client", "subject", "session", "jti"]
 
 
@@ -98,7 +99,7 @@ def step(verdict, text, *checks, now=NOW):
 
 
 def check(revoked, now=NOW, kid="k1", **claims):
-    claims = {name: value for name, value in {**TOKEN["claims"], **claims}.items() if value is not None}
+    claims = {name: value for name, value in {**TOKEN["claims"], **claims}.items() if value is not MISSING}
     return {"now": now, "kid": kid, "claims": claims, "revoked": revoked}
 
 
@@ -119,7 +120,7 @@ def vectors():
                 check(NAMES[kind]),
                 check(None, **{claim: others[claim]}),
                 check(None, **{claim: IDS[kind] + "0"}),
-                check(None, **{claim: None}),
+                check(None, **{claim: MISSING}),
             )
         ]
     yield "a record of the kind all", [
@@ -133,6 +134,24 @@ def vectors():
     ]
     yield "an identifier beyond ASCII", [
         step(accepted, answer([record(SUBJECT, "zoë 🦀")]), check("subject", sub="zoë 🦀"), check(None, sub="zoe"))
+    ]
+    yield "a claim of the wrong type counts as missing", [
+        step(
+            accepted,
+            answer([record(CLIENT, "7"), record(SUBJECT, "7"), record(SESSION, "7"), record(JTI, "7")]),
+            *(check(None, **{claim: value}) for claim in others for value in (7, ["7"], {"7": "7"}, True, None)),
+            check("subject", client_id=["web"], sub="7", sid=7),
+        )
+    ]
+    yield "so does an iat of the wrong type, but not one with a fraction", [
+        step(
+            accepted,
+            answer([record(ALL)]),
+            *(check("all", iat=value) for value in (str(NOW + 9), [NOW + 9], {}, True, None, NOW - 0.5, 0, -1)),
+            check(None, iat=NOW + 0.5),
+            check(None, iat=NOW + 1.0),
+            check(None, iat=2**64),
+        )
     ]
     yield "all kinds at once, and members that nobody knows", [
         step(
@@ -158,7 +177,7 @@ def vectors():
                 check(NAMES[kind], iat=NOW - 6),
                 check(NAMES[kind], iat=NOW - 5),
                 check(None, iat=NOW - 4),
-                check(NAMES[kind], iat=None),
+                check(NAMES[kind], iat=MISSING),
             )
         ]
     for kind in (KID, SESSION, JTI):

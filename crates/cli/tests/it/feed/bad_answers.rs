@@ -79,6 +79,22 @@ fn after_a_gap_everything_is_asked_for() {
     });
 }
 
+/// Else an outage of seconds would make services wait for half a minute, after it is over.
+#[test]
+fn after_a_failure_nobody_waits_for_news() {
+    let Some(programs) = Programs::find() else { return };
+    for_each(&programs, |feed, consumer| {
+        let without = format!("/revocations?epoch={EPOCH}&after=1");
+        let failing_since = feed.say(http("503 Service Unavailable", "", b""));
+        until("it asks again, twice", || (feed.asked().len() >= failing_since + 3).then_some(()));
+        assert!(feed.asked()[failing_since + 1..].iter().all(|path| *path == without), "{:?}", feed.asked());
+        feed.say(http("200 OK", "", &feed.answer(&feed.signer, 1, 1, ENDED)));
+        until("it recovers", || (consumer.age()? < 0.5).then_some(()));
+        assert_eq!(feed.asked().last(), Some(&without));
+        until("it waits again", || (*feed.asked().last()? == format!("{without}&wait=25")).then_some(()));
+    });
+}
+
 #[test]
 fn a_new_key_is_fetched_and_not_too_often() {
     let Some(programs) = Programs::find() else { return };

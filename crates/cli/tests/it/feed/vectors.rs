@@ -196,9 +196,16 @@ fn revoked_by(mut list: RevocationList, check: &Value) -> Option<&'static str> {
         sub: claim("sub"),
         sid: claim("sid"),
         jti: claim("jti"),
-        iat: check["claims"]["iat"].as_i64().unwrap_or(0),
+        iat: issued_at(&check["claims"]["iat"]),
     };
     list.revoked_by(&token).map(|kind| kind.as_str())
+}
+
+/// In whole seconds, as the decoder has it: not before what it is, so that no end comes later than that.
+fn issued_at(iat: &Value) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "what is beyond is as far away as can be")]
+    let rounded_up = |seconds: f64| seconds.ceil() as i64;
+    iat.as_i64().or_else(|| iat.as_f64().map(rounded_up)).unwrap_or(0)
 }
 
 pub(super) fn reason(error: FeedError) -> &'static str {
