@@ -1,6 +1,9 @@
 //! A consumer in Rust: what `attesto-token` gives, and a signature check.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::spawn;
 
 use attesto_server::Clock;
 use attesto_token::feed::{
@@ -9,11 +12,15 @@ use attesto_token::feed::{
 use attesto_token::{CompactJws, JwkSet, PublicKey, typ};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
-use crate::http::{Connection, get};
+use crate::http::{Answer, Connection, get};
 use crate::server::Server;
 use crate::token::{claims, decoded, parts};
 
+/// How long the server may keep a follower that asks by itself.
+const LONGEST_POLL: u64 = 25;
+
 /// Follows the feed of a server.
+#[derive(Clone)]
 pub(super) struct Follower {
     address: SocketAddr,
     issuer: String,
@@ -33,13 +40,8 @@ impl Follower {
 
     /// Asks once for what is new, and takes it in.
     pub(super) fn follow(&mut self, wait: u64) -> Result<(), FeedError> {
-        let path = match self.list.position() {
-            None => "/revocations".to_owned(),
-            Some(Position { epoch, seq }) => format!("/revocations?epoch={epoch}&after={seq}&wait={wait}"),
-        };
-        let answer = Connection::open(self.address).unwrap().ask(&get(&path)).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        self.take(&answer.body)
+        let answer = self.ask(wait).unwrap();
+        self.take(&answer)
     }
 
     /// The server was started again, elsewhere.
@@ -61,8 +63,17 @@ impl Follower {
         })
     }
 
-    fn take(&mut self, answer: &str) -> Result<(), FeedError> {
-        let jws = CompactJws::split_within(answer, MAX_FEED_BYTES).unwrap();
+    fn ask(&self, wait: u64) -> io::Result<Answer> {
+        let path = match self.list.position() {
+            None => "/revocations".to_owned(),
+            Some(Position { epoch, seq }) => format!("/revocations?epoch={epoch}&after={seq}&wait={wait}"),
+        };
+        Connection::open(self.address)?.ask(&get(&path))
+    }
+
+    fn take(&mut self, answer: &Answer) -> Result<(), FeedError> {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let jws = CompactJws::split_within(&answer.body, MAX_FEED_BYTES).unwrap();
         let header = jws.header().unwrap();
         assert_eq!((header.alg.as_str(), header.typ.as_deref()), ("ES256", Some(typ::REVOCATIONS)));
         let kid = header.kid.unwrap();
@@ -74,6 +85,28 @@ impl Follower {
         let now = Clock::system().now().seconds();
         let answer = FeedAnswer::read(&jws.payload().unwrap(), &kid, &self.issuer, now)?;
         self.list.apply(&answer, now)
+    }
+}
+
+/// A follower that asks by itself until its server ends, and can be asked meanwhile.
+pub(super) struct Following(Arc<Mutex<Follower>>);
+
+impl Following {
+    pub(super) fn start(server: &Server) -> Self {
+        let mut follower = Follower::start(server);
+        let known = Arc::new(Mutex::new(follower.clone()));
+        let shared = Arc::clone(&known);
+        spawn(move || {
+            while let Ok(answer) = follower.ask(LONGEST_POLL) {
+                follower.take(&answer).unwrap();
+                *shared.lock().unwrap() = follower.clone();
+            }
+        });
+        Self(known)
+    }
+
+    pub(super) fn revoked_by(&self, token: &str) -> Option<RevokedBy> {
+        self.0.lock().unwrap().revoked_by(token)
     }
 }
 
