@@ -20,7 +20,9 @@ const KINDS = ["all", "kid", "client", "subject", "session", "jti"];
 const [MAX_BYTES, LEEWAY, TIMEOUT] = [32 * 1024 * 1024, 60, 35];
 
 /** Why an answer is not taken. What is known stays in force. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  name = "Refused";
+}
 
 function must(condition, reason) {
   if (!condition) throw new Refused(reason);
@@ -138,9 +140,9 @@ export class Feed {
   state = new State();
   keys = new Map();
 
-  /** `token` is a function that gives an access token, if the authority asks for one. */
+  /** `token` gives an access token for each request, if the authority shows its feed to nobody without. */
   constructor(issuer, token) {
-    Object.assign(this, { issuer, token, acceptedAt: null, keysAt: -Infinity });
+    Object.assign(this, { issuer: issuer.replace(/\/+$/, ""), token, acceptedAt: null, keysAt: -Infinity });
   }
 
   revoked(kid, claims) {
@@ -162,7 +164,7 @@ export class Feed {
         rest = isNew ? 0 : 1 - (performance.now() - began) / 1000;
       } catch (cause) {
         // Whatever it is: what is known stays, and the next try may do better.
-        console.error(`revocation feed: ${cause}`);
+        console.error(`revocation feed: ${cause}${cause.cause ? `: ${cause.cause.message || cause.cause.code}` : ""}`);
         query = cause instanceof Refused && cause.message === "gap" ? "" : query.replace("&wait=25", "");
         rest = pause * (0.5 + Math.random() / 2);
         pause = Math.min(2 * pause, 30);
@@ -190,9 +192,10 @@ export class Feed {
   }
 
   async #fetch(path) {
-    const headers = this.token && { authorization: `Bearer ${this.token()}` };
+    const headers = this.token && { authorization: `Bearer ${await this.token()}` };
     const response = await fetch(this.issuer + path, { headers, signal: AbortSignal.timeout(1000 * TIMEOUT) });
-    must(response.status === 200, `status ${response.status}`);
+    const why = response.headers.get("www-authenticate") ?? "";
+    must(response.status === 200, `status ${response.status} ${why}`.trimEnd());
     const chunks = [];
     let bytes = 0;
     for await (const chunk of response.body) {
@@ -209,7 +212,11 @@ export function keysOf({ keys }) {
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const [issuer, file] = process.argv.slice(2);
+  const [issuer, file, ...more] = process.argv.slice(2);
+  if (!issuer || more.length > 0) {
+    console.error("usage: consumer.mjs ISSUER [FILE]");
+    process.exit(1);
+  }
   const feed = new Feed(issuer, file && (() => readFileSync(file, "utf8").trim()));
   feed.follow();
   for await (const line of createInterface({ input: process.stdin })) {

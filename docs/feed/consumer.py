@@ -1,7 +1,7 @@
 """Follows the revocation feed of an Attesto authority by the rules of docs/feed.md; needs `PyJWT[crypto]`.
 
     feed = Feed("https://login.example.com")
-    threading.Thread(target=feed.follow, daemon=True).start()
+    threading.Thread(target=feed.follow, daemon=True).start()  # in each process: a fork does not take it along
     feed.revoked(header["kid"], claims)  # after the token's own checks: the kind of record that ends it, or None
     feed.age()  # seconds since the last good answer, or None: when it is too old, you decide
 
@@ -9,7 +9,8 @@
 The file has an access token in it, for an authority that shows its feed to nobody without.
 """
 
-import base64, gzip, hashlib, io, json, logging, random, struct, sys, threading, time, urllib.request  # noqa: E401
+import base64, gzip, hashlib, io, json, logging, random, struct, sys, threading, time  # noqa: E401
+import urllib.error, urllib.request  # noqa: E401
 
 import jwt
 
@@ -125,8 +126,8 @@ def parse(raw):
 
 class Feed:
     def __init__(self, issuer, token=None):
-        """`token` is a function that gives an access token, if the authority asks for one."""
-        self.issuer, self.token = issuer, token
+        """`token` gives an access token for each request, if the authority shows its feed to nobody without."""
+        self.issuer, self.token = issuer.rstrip("/"), token
         self.state, self.accepted_at, self.keys, self.keys_at = State(), None, {}, None
 
     def revoked(self, kid, claims):
@@ -172,10 +173,13 @@ class Feed:
         headers = {"Authorization": f"Bearer {self.token()}"} if self.token else {}
         request = urllib.request.Request(self.issuer + path, headers={"Accept-Encoding": "gzip", **headers})
         deadline, body = time.monotonic() + TIMEOUT, bytearray()
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            while chunk := response.read1(1 << 20):
-                body += chunk
-                must(len(body) <= MAX_BYTES and time.monotonic() < deadline, "too_large")
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+                while chunk := response.read1(1 << 20):
+                    body += chunk
+                    must(len(body) <= MAX_BYTES and time.monotonic() < deadline, "too_large")
+        except urllib.error.HTTPError as answer:
+            raise Refused(f"status {answer.code} {answer.headers['WWW-Authenticate'] or ''}".rstrip()) from None
         if response.headers["Content-Encoding"] == "gzip":
             body = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_BYTES + 1)
         return bytes(body)
@@ -186,6 +190,8 @@ def keys_of(jwk_set):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: consumer.py ISSUER [FILE]")
     issuer, *file = sys.argv[1:]
     feed = Feed(issuer, (lambda: open(file[0]).read().strip()) if file else None)
     threading.Thread(target=feed.follow, daemon=True).start()

@@ -1,7 +1,7 @@
 """Turns the revocation feed into the two maps that haproxy.cfg looks tokens up in, and tells a running HAProxy.
 
-`haproxy_map.py ISSUER FOLDER SOCKET [FILE]`, with the folder spelled as in the configuration, and an access token in the
-file, for an authority that shows its feed to nobody without. It runs beside HAProxy for as long as that does; either of
+`haproxy_map.py ISSUER FOLDER SOCKET [FILE]`, with the folder spelled as in the configuration, and in the file an access
+token, for an authority that shows its feed to nobody without. It runs beside HAProxy for as long as that does; either of
 them may be started again at any time.
 """
 
@@ -30,8 +30,14 @@ class Maps(Feed):
 
     def poll(self, query):
         super().poll(query)
-        for file, entries in self.maps(time.time()):
-            self.publish(file, entries)
+        maps = self.maps(time.time())
+        for file, entries in maps:
+            write(file, entries)
+        try:
+            for file, entries in maps:
+                self.tell(file, entries)
+        except OSError as cause:  # Not there? It will read the files, which are always up to date.
+            logging.warning("HAProxy cannot be told through %s: %s", self.control, cause)
 
     def maps(self, now):
         # HAProxy looks up with one salt. At another epoch, which has another, all that was issued before is refused.
@@ -51,15 +57,6 @@ class Maps(Feed):
         # Revoked comes first: with the old salt, it refuses too much for a moment; the other way round, too little.
         return (self.revoked, {**revoked, **version}), (self.salts, {**salts, **version})
 
-    def publish(self, file, entries):
-        new = file.with_suffix(".new")
-        new.write_text("".join(f"{key} {value}\n" for key, value in entries.items()))
-        os.replace(new, file)
-        try:
-            self.tell(file, entries)
-        except OSError as cause:
-            logging.warning("HAProxy: %s", cause)  # Not there? It will read the file, which is always up to date.
-
     def tell(self, file, entries):
         """What has changed, or all of it if HAProxy has something else than what it was told last."""
         sent = self.sent.pop(file, {"version": None})
@@ -68,7 +65,10 @@ class Maps(Feed):
             commands = [f"{act[key]} map {file} {key} {entries[key]}" for key in act]
             self.ask_all([f"del map {file} {key}" for key in sent.keys() - entries.keys()] + commands)
         else:
-            version = self.ask(f"prepare map {file}").split()[-1]
+            said = self.ask(f"prepare map {file}").strip()
+            version = said.split()[-1]
+            if not version.isdigit():
+                raise OSError(f"is {file} the one of the configuration? {said.splitlines()[0]}")
             self.ask_all([f"add map @{version} {file} {key} {value}" for key, value in entries.items()])
             self.ask_all([f"commit map @{version} {file}"])
         self.sent[file] = entries
@@ -77,7 +77,7 @@ class Maps(Feed):
         for at in range(0, len(commands), MOST_COMMANDS):
             said = self.ask(";".join(commands[at : at + MOST_COMMANDS])).strip()
             if said:
-                raise OSError(said)
+                raise OSError(said.splitlines()[0])
 
     def ask(self, command):
         with socket.socket(socket.AF_UNIX) as control:
@@ -87,6 +87,16 @@ class Maps(Feed):
             return b"".join(iter(lambda: control.recv(1 << 16), b"")).decode()
 
 
+def write(file, entries):
+    new = file.with_suffix(".new")
+    new.write_text("".join(f"{key} {value}\n" for key, value in entries.items()))
+    os.replace(new, file)
+
+
 if __name__ == "__main__":
+    if len(sys.argv) not in (4, 5):
+        sys.exit("usage: haproxy_map.py ISSUER FOLDER SOCKET [FILE]")
     issuer, folder, control, *file = sys.argv[1:]
+    if not os.path.isdir(folder):
+        sys.exit(f"haproxy_map.py: there is no folder {folder}: make it first")
     Maps(issuer, folder, control, (lambda: Path(file[0]).read_text().strip()) if file else None).follow()

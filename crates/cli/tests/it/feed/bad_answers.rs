@@ -14,15 +14,13 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
-use super::consumers::Consumer;
+use super::consumers::{Consumer, PROGRAMS};
 use super::programs::Programs;
 use crate::process::until;
 
 const EPOCH: u64 = 1_700_000_000_000;
 const ENDED: &str = "ended";
 const ALIVE: &str = "alive";
-
-const PROGRAMS: [&str; 2] = ["consumer.py", "consumer.mjs"];
 
 #[test]
 fn what_is_refused_changes_nothing() {

@@ -1,7 +1,7 @@
 //! Sessions end in every way that there is, and whoever follows the feed knows within two seconds.
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use crate::http::Pair;
 use crate::process::{Process, until};
 use crate::server::{Credentials, Server};
 use crate::token::{claims, decoded, parts};
+
+pub(super) const PROGRAMS: [&str; 2] = ["consumer.py", "consumer.mjs"];
 
 /// From the end of whatever ended a session to the word of a consumer.
 const LONGEST_LATENCY: Duration = Duration::from_secs(2);
@@ -113,9 +115,9 @@ impl Scene {
         let programs = Programs::find()?;
         let authority = Authority::dev();
         let server = authority.start();
-        let start = |file| Box::new(Consumer::start(&programs, file, &issuer(&server)));
+        let [python, node] = PROGRAMS.map(|file| Consumer::start(&programs, file, &issuer(&server)));
         let consumers: [Box<dyn Follows>; 3] =
-            [start("consumer.py"), start("consumer.mjs"), Box::new(Following::start(&server))];
+            [Box::new(python), Box::new(node), Box::new(Following::start(&server))];
         Some(Self { authority, server, consumers, _programs: programs })
     }
 
@@ -203,8 +205,7 @@ impl Follows for Consumer {
     }
 
     fn revoked_by(&self, token: &str) -> Option<String> {
-        let answer = self.ask(&kid(token), &claims(token));
-        answer["revoked"].as_str().map(str::to_owned)
+        self.revoked_by(token)
     }
 }
 
@@ -234,13 +235,23 @@ impl Consumer {
     /// Waits until it has read the feed.
     pub(super) fn start(programs: &Programs, name: &'static str, issuer: &str) -> Self {
         let mut command = programs.command(name);
-        command.arg(issuer).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(issuer);
+        Self::start_by(command, name)
+    }
+
+    pub(super) fn start_by(mut command: Command, name: &'static str) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process(command.spawn().unwrap());
         let input = process.0.stdin.take().expect("standard input is a pipe");
         let output = BufReader::new(process.0.stdout.take().expect("standard output is a pipe")).lines();
         let consumer = Self { name, program: Mutex::new(Program { _process: process, input, output }) };
         until("the consumer has the feed", || consumer.ask("k", &json!({}))["age"].as_f64());
         consumer
+    }
+
+    pub(super) fn revoked_by(&self, token: &str) -> Option<String> {
+        let answer = self.ask(&kid(token), &claims(token));
+        answer["revoked"].as_str().map(str::to_owned)
     }
 
     pub(super) fn ask(&self, kid: &str, claims: &Value) -> Value {
@@ -251,7 +262,7 @@ impl Consumer {
     }
 }
 
-fn issuer(server: &Server) -> String {
+pub(super) fn issuer(server: &Server) -> String {
     format!("http://{}", server.address)
 }
 

@@ -1,5 +1,6 @@
 //! The revocation feed, followed by those who read it.
 
+mod access;
 mod bad_answers;
 mod consumers;
 mod crash;
@@ -8,6 +9,7 @@ mod haproxy;
 mod programs;
 mod restore;
 mod sequences;
+mod service;
 mod show;
 mod tail;
 mod vectors;

@@ -31,6 +31,11 @@ impl Programs {
         Some(Self { tools, folder })
     }
 
+    /// Puts one more beside them.
+    pub(super) fn add(&self, file: &str, program: &str) {
+        fs::write(self.folder.path().join(file), program).unwrap();
+    }
+
     /// One of them, still to be run: `NAME.py` by Python, `NAME.mjs` by Node.js.
     pub(super) fn command(&self, file: &str) -> Command {
         let is_python = Path::new(file).extension().is_some_and(|extension| extension == "py");
