@@ -30,7 +30,7 @@ const REASONS: [&str; 14] = [
     "unknown_key",
 ];
 
-/// Too long to be written down; `consumers.rs` has it.
+/// Too long to be written down; `bad_answers.rs` has it.
 const NOT_IN_THE_VECTORS: &str = "too_large";
 
 #[test]
