@@ -170,8 +170,9 @@ class Feed:
         return self.keys[kid]
 
     def fetch(self, path):
-        headers = {"Authorization": f"Bearer {self.token()}"} if self.token else {}
-        request = urllib.request.Request(self.issuer + path, headers={"Accept-Encoding": "gzip", **headers})
+        request = urllib.request.Request(self.issuer + path, headers={"Accept-Encoding": "gzip"})
+        if self.token:
+            request.add_unredirected_header("Authorization", f"Bearer {self.token()}")  # for this host alone
         deadline, body = time.monotonic() + TIMEOUT, bytearray()
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as response:

@@ -20,6 +20,9 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The longest life of an access token that can be configured.
+    pub const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
     /// The longest grace interval that can be configured.
     pub const MAX_GRACE_INTERVAL: Duration = Duration::from_secs(120);
 }

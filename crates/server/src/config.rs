@@ -209,7 +209,7 @@ fn policy(given: &mut Given) -> Result<Policy, ConfigError> {
     let seconds = Duration::from_secs;
     let policy = Policy {
         access_lifetime: given
-            .optional("access_token_lifetime", between(seconds(1), seconds(3600)))?
+            .optional("access_token_lifetime", between(seconds(1), Policy::MAX_ACCESS_LIFETIME))?
             .unwrap_or(default.access_lifetime),
         idle_lifetime: given
             .optional("refresh_idle_lifetime", between(seconds(1), 400 * DAY))?

@@ -47,6 +47,8 @@ pub async fn serve(
     .disable_signals()
     .client_request_timeout(HEADER_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
+    // Whoever hangs up does not wait any more, and his file is needed.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(FINISH_SECONDS)
     .run();
     rt::spawn(stop_when_told(signals, app.clone(), server.handle(), settings.shutdown_delay_interval));

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use attesto_core::{AuditEvent, Authority, AuthorityId, Instant, RevocationKind, Watermark};
+use attesto_core::{
+    AuditEvent, Authority, AuthorityId, Instant, Revocation, RevocationKind, VERIFIER_MARGIN, Watermark,
+};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
@@ -91,13 +93,36 @@ impl Write<'_> {
 
     /// Ends all sessions of everybody: one watermark, one record.
     pub fn revoke_all_sessions(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
+        let longest = self.authority()?.longest_access_lifetime;
+        self.revoke_everything(event, longest)
+    }
+
+    /// The same, where access tokens may live for longer than this database knows of.
+    pub(crate) fn revoke_everything(
+        &mut self,
+        event: &AuditEvent,
+        longest_access_lifetime: Duration,
+    ) -> Result<(), StoreError> {
         let at = self.end_at(event.at)?;
+        let expired_at = self.imported_until()?.max(Some(at + longest_access_lifetime)).unwrap_or(at);
         let watermark = self.find_watermark()?.raised(at);
         diesel::update(authority::table)
             .set(authority::watermark_at.eq(watermark.0.map(Instant::as_millis)))
             .execute(self.connection)?;
         self.record(event)?;
-        self.append_revocation(RevocationKind::All, "", watermark.0.unwrap_or(at), at)
+        self.append_record(&Revocation {
+            kind: RevocationKind::All,
+            id: String::new(),
+            not_before: watermark.0.unwrap_or(at),
+            expires_at: expired_at + VERIFIER_MARGIN,
+        })
+    }
+
+    /// When the last token expires that was signed elsewhere, by a key that this authority only publishes.
+    fn imported_until(&mut self) -> Result<Option<Instant>, StoreError> {
+        let (table, facts) = (self.find_key_table()?, self.find_key_facts()?);
+        let imported = table.keys.iter().filter(|key| key.active_at.is_none());
+        Ok(imported.filter_map(|key| facts.of(&key.kid).latest_exp).max())
     }
 
     /// A server was seen. The mark does not fall when a clock goes back, unless it stood too far ahead to be believed.

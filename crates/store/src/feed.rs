@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use attesto_core::{AuditEvent, Feed, Instant};
+use attesto_core::{AuditEvent, Feed, Instant, Policy};
 use diesel::prelude::*;
 
 use crate::error::StoreError;
@@ -43,7 +43,8 @@ impl Write<'_> {
         diesel::update(feed::table)
             .set((feed::epoch.eq(epoch.as_millis()), feed::salt.eq(new.salt.as_slice())))
             .execute(self.connection)?;
-        self.revoke_all_sessions(event)?;
+        // What was signed since the copy may have lived for as long as can be configured.
+        self.revoke_everything(event, Policy::MAX_ACCESS_LIFETIME)?;
         Ok(epoch)
     }
 

@@ -24,7 +24,7 @@ pub async fn revocations(app: web::Data<App>, request: HttpRequest) -> HttpRespo
 }
 
 async fn respond(app: &web::Data<App>, request: &HttpRequest) -> Result<HttpResponse, Failure> {
-    require_access(app, request).await?;
+    require_access(app, request)?;
     let query = Query::parse(request.query_string())?;
     match query.after {
         Some(after) => news(app, request, query, after).await,
@@ -40,7 +40,7 @@ async fn snapshot(app: &web::Data<App>, request: &HttpRequest) -> Result<HttpRes
     let etag = EntityTag::new_weak(format!("{}.{seq}", epoch.as_millis()));
     let has_it = has_it(request, &etag);
     let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header(ETag(etag)).insert_header((header::CACHE_CONTROL, "no-cache"));
+    response.insert_header(ETag(etag)).insert_header((header::CACHE_CONTROL, "no-store"));
     if has_it {
         return Ok(response.insert_header(VARY).finish());
     }

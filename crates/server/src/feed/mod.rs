@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use attesto_store::{Store, StoreError};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
@@ -44,7 +45,8 @@ use published::{Position, Published};
 /// A state that the store has not confirmed for this long is not signed any more.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
-/// How many may wait for news at once. Each holds a connection and little else.
+/// How many may wait for news at once, if the process may have twice as many files. Each holds a connection and little
+/// else.
 const MOST_WAITERS: usize = 20_000;
 
 /// What this server publishes.
@@ -53,6 +55,7 @@ pub struct Feed {
     published: ArcSwap<Published>,
     news: watch::Sender<Position>,
     waiters: AtomicUsize,
+    most_waiters: usize,
     lending: Lending,
     /// For those who measure.
     pub counts: Counts,
@@ -67,6 +70,7 @@ impl Feed {
             news: watch::Sender::new(published.position),
             published: ArcSwap::from_pointee(published),
             waiters: AtomicUsize::new(0),
+            most_waiters: most_waiters(),
             lending: Lending::default(),
             counts: Counts::new(),
         })
@@ -99,7 +103,7 @@ impl Feed {
 
     /// Comes back when there is news after `known`, when it has taken too long, or when the server stops.
     async fn wait(&self, known: Position, longest: Duration, stopping: &Stopping) -> Result<(), Unavailable> {
-        let _place = Place::take(&self.waiters)?;
+        let _place = Place::take(&self.waiters, self.most_waiters)?;
         let mut news = self.news.subscribe();
         let _ = timeout(longest, async {
             tokio::select! {
@@ -112,13 +116,19 @@ impl Feed {
     }
 }
 
+/// Half of the files that the process may have are left for everybody else.
+fn most_waiters() -> usize {
+    let files = getrlimit(Resource::Nofile).maximum.and_then(|files| usize::try_from(files).ok());
+    files.map_or(MOST_WAITERS, |files| MOST_WAITERS.min(files / 2))
+}
+
 /// One waiter's place.
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    fn take(waiters: &'a AtomicUsize) -> Result<Self, Unavailable> {
+    fn take(waiters: &'a AtomicUsize, most: usize) -> Result<Self, Unavailable> {
         let place = Self(waiters);
-        if waiters.fetch_add(1, Ordering::Relaxed) >= MOST_WAITERS {
+        if waiters.fetch_add(1, Ordering::Relaxed) >= most {
             return Err(Unavailable::TooManyWaiters);
         }
         Ok(place)

@@ -46,7 +46,7 @@ async fn a_snapshot_says_exactly_this() {
         headers,
         BTreeMap::from(
             [
-                ("cache-control", "no-cache"),
+                ("cache-control", "no-store"),
                 ("content-type", "application/revocations+jwt"),
                 ("etag", &etag),
                 ("vary", "Accept-Encoding"),
