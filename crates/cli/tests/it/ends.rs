@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::authority::Authority;
 use crate::http::Pair;
-use crate::process::{Process, run, until};
+use crate::process::{Process, run, until, without_settings};
 use crate::server::{Credentials, Server};
 use crate::token::{claims, decoded, parts};
 
@@ -365,7 +365,8 @@ fn at_a_terminal(authority: &Authority, arguments: &[&str], input: &str) -> (Opt
     let command = authority.command(arguments);
     let mut python = Command::new("python3");
     python.args(["-c", program]).arg(command.get_program()).args(command.get_args());
-    python.current_dir(command.get_current_dir().unwrap());
+    without_settings(&mut python).current_dir(command.get_current_dir().unwrap());
+    python.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let (code, said, _) = run(&mut python, input).any();
     (code, said)
 }
