@@ -1,8 +1,7 @@
-use std::collections::HashMap;
-
 use super::FeedError;
 use super::answer::FeedAnswer;
 use super::record::{RevocationRecord, RevokedBy, Salt};
+use super::shards::Shards;
 
 /// What a token is revoked by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +30,9 @@ pub struct Position {
 }
 
 /// Everything that is known to be revoked. It only grows, until its records expire.
+///
+/// A clone is cheap: it shares its records with the original, and what changes later is copied in small parts. So a
+/// reader can hold one while the next is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RevocationList {
     present: Option<Epoch>,
@@ -38,20 +40,24 @@ pub struct RevocationList {
     former: Vec<Epoch>,
 }
 
-/// The records of one epoch.
+/// The records of one epoch, to keep over a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochRecords {
+    /// How far the epoch was followed.
+    pub position: Position,
+    /// Of its identifiers.
+    pub salt: Salt,
+    /// In no order.
+    pub records: Vec<RevocationRecord>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Epoch {
     position: Position,
     salt: Salt,
-    records: HashMap<(RevokedBy, [u8; 12]), Times>,
-    /// How many there are of each kind: most kinds have none, and are then not looked for.
-    counts: [usize; RevokedBy::ALL.len()],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Times {
-    not_before: u32,
-    expires: u32,
+    /// The id of the kind *all* is the same for every token.
+    all: [u8; 12],
+    shards: Shards,
 }
 
 impl RevocationList {
@@ -71,6 +77,12 @@ impl RevocationList {
         self.epochs().find_map(|epoch| epoch.revoked_by(token))
     }
 
+    /// Whether this key was declared leaked: nothing that it signed is good.
+    pub fn revokes_key(&self, kid: &str) -> bool {
+        let signed_by = RevocableClaims { kid: Some(kid), ..RevocableClaims::default() };
+        self.epochs().any(|epoch| epoch.refuses(RevokedBy::Kid, &signed_by))
+    }
+
     /// How far it has followed; `None` before the first answer.
     pub fn position(&self) -> Option<Position> {
         self.present.as_ref().map(|present| present.position)
@@ -78,7 +90,7 @@ impl RevocationList {
 
     /// How many records it holds.
     pub fn len(&self) -> usize {
-        self.epochs().map(|epoch| epoch.records.len()).sum()
+        self.epochs().map(|epoch| epoch.shards.len()).sum()
     }
 
     /// Whether it holds none.
@@ -88,13 +100,28 @@ impl RevocationList {
 
     /// Forgets the records that no living token can match; `now` is in seconds since 1970.
     pub fn drop_expired(&mut self, now: i64) {
-        self.present.iter_mut().chain(&mut self.former).for_each(|epoch| epoch.drop_expired(now));
-        self.former.retain(|epoch| !epoch.records.is_empty());
+        self.present.iter_mut().chain(&mut self.former).for_each(|epoch| epoch.shards.drop_expired(now));
+        self.former.retain(|epoch| !epoch.shards.is_empty());
+    }
+
+    /// All that it holds, one epoch behind the other. [`restore`](Self::restore) makes a list of it again.
+    pub fn to_epochs(&self) -> Vec<EpochRecords> {
+        let mut epochs: Vec<_> = self.epochs().map(Epoch::to_records).collect();
+        epochs.sort_by_key(|epoch| epoch.position.epoch);
+        epochs
+    }
+
+    /// The list that was kept as these epochs. They are believed: keep them as safely as the program itself.
+    pub fn restore(mut epochs: Vec<EpochRecords>, now: i64) -> Self {
+        epochs.sort_by_key(|epoch| epoch.position.epoch);
+        let mut former: Vec<_> = epochs.iter().map(Epoch::of_records).collect();
+        let mut list = Self { present: former.pop(), former };
+        list.drop_expired(now);
+        list
     }
 
     fn check(&self, answer: &FeedAnswer) -> Result<(), FeedError> {
-        let signed_by = RevocableClaims { kid: Some(&answer.kid), ..RevocableClaims::default() };
-        if self.epochs().any(|epoch| epoch.refuses(RevokedBy::Kid, &signed_by)) {
+        if self.revokes_key(&answer.kid) {
             return Err(FeedError::KeyRevoked);
         }
         match &self.present {
@@ -111,15 +138,25 @@ impl RevocationList {
 }
 
 impl Epoch {
+    fn new(position: Position, salt: Salt) -> Self {
+        Self { position, salt, all: salt.hash(RevokedBy::All, ""), shards: Shards::default() }
+    }
+
     fn begin(answer: &FeedAnswer) -> Self {
-        let mut epoch = Self {
-            position: Position { epoch: answer.epoch, seq: answer.seq },
-            salt: answer.salt,
-            records: HashMap::with_capacity(answer.records.len()),
-            counts: [0; RevokedBy::ALL.len()],
-        };
+        let mut epoch = Self::new(Position { epoch: answer.epoch, seq: answer.seq }, answer.salt);
         epoch.merge(answer);
         epoch
+    }
+
+    fn of_records(kept: &EpochRecords) -> Self {
+        let mut epoch = Self::new(kept.position, kept.salt);
+        kept.records.iter().for_each(|record| epoch.shards.insert(record));
+        epoch
+    }
+
+    fn to_records(&self) -> EpochRecords {
+        let Self { position, salt, shards, .. } = self;
+        EpochRecords { position: *position, salt: *salt, records: shards.records().collect() }
     }
 
     fn check(&self, answer: &FeedAnswer) -> Result<(), FeedError> {
@@ -134,33 +171,7 @@ impl Epoch {
 
     fn merge(&mut self, answer: &FeedAnswer) {
         self.position.seq = answer.seq;
-        for record in &answer.records {
-            self.insert(record);
-        }
-    }
-
-    /// Two records of the same thing are as strict as both.
-    fn insert(&mut self, record: &RevocationRecord) {
-        let RevocationRecord { kind, id, not_before, expires } = *record;
-        self.records
-            .entry((kind, id))
-            .and_modify(|times| {
-                times.not_before = times.not_before.max(not_before);
-                times.expires = times.expires.max(expires);
-            })
-            .or_insert_with(|| {
-                self.counts[kind as usize] += 1;
-                Times { not_before, expires }
-            });
-    }
-
-    fn drop_expired(&mut self, now: i64) {
-        let counts = &mut self.counts;
-        self.records.retain(|(kind, _), times| {
-            let lives = now < i64::from(times.expires);
-            counts[*kind as usize] -= usize::from(!lives);
-            lives
-        });
+        answer.records.iter().for_each(|record| self.shards.insert(record));
     }
 
     fn revoked_by(&self, token: &RevocableClaims<'_>) -> Option<RevokedBy> {
@@ -168,12 +179,20 @@ impl Epoch {
     }
 
     fn refuses(&self, kind: RevokedBy, token: &RevocableClaims<'_>) -> bool {
-        if self.counts[kind as usize] == 0 {
+        // Most kinds have no records most of the time: no hash is made for them.
+        if !self.shards.has(kind) {
             return false;
         }
-        let Some(id) = token.id(kind) else { return false };
-        let found = self.records.get(&(kind, self.salt.hash(kind, id)));
-        found.is_some_and(|times| kind.is_final() || token.iat <= i64::from(times.not_before))
+        let Some(id) = self.id(kind, token) else { return false };
+        let not_before = self.shards.not_before(kind, &id);
+        not_before.is_some_and(|not_before| kind.is_final() || token.iat <= i64::from(not_before))
+    }
+
+    fn id(&self, kind: RevokedBy, token: &RevocableClaims<'_>) -> Option<[u8; 12]> {
+        match kind {
+            RevokedBy::All => Some(self.all),
+            _ => token.id(kind).map(|id| self.salt.hash(kind, id)),
+        }
     }
 }
 
@@ -308,7 +327,7 @@ mod tests {
             assert_eq!((list.len(), list.revoked_by(&token())), (1, Some(RevokedBy::Subject)));
             list.drop_expired(2_000);
             assert_eq!((list.len(), list.revoked_by(&token())), (0, None));
-            assert_eq!(list.present.unwrap().counts, [0; 6]);
+            assert!(RevokedBy::ALL.iter().all(|kind| !list.present.as_ref().unwrap().shards.has(*kind)));
         }
     }
 
@@ -319,5 +338,32 @@ mod tests {
         assert_eq!(list.apply(&answer(6, 0, 10, &[]), NOW), Err(FeedError::KeyRevoked));
         let kid = "next".to_owned();
         assert_eq!(list.apply(&FeedAnswer { kid, ..answer(5, 10, 10, &[]) }, NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_clone_is_not_changed_by_what_comes_later() {
+        let mut list = list(&[record(RevokedBy::Session, "t", 100, 2_000)]);
+        let before = list.clone();
+        list.apply(&answer(5, 10, 11, &[record(RevokedBy::Session, "s", 100, 3_000)]), NOW).unwrap();
+        assert_eq!(
+            (list.revoked_by(&token()), before.revoked_by(&token())),
+            (Some(RevokedBy::Session), None)
+        );
+        list.drop_expired(2_000);
+        assert_eq!((list.len(), before.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_kept_is_the_same_list_again() {
+        let salt = Salt::new([1; 16]).unwrap();
+        let mut list = list(&[record(RevokedBy::Subject, "u", 100, 2_000)]);
+        let other =
+            RevocationRecord { id: salt.hash(RevokedBy::Jti, "x"), ..record(RevokedBy::Jti, "x", 1, 1_500) };
+        list.apply(&FeedAnswer { salt, ..answer(6, 0, 3, &[other]) }, NOW).unwrap();
+        let restored = RevocationList::restore(list.to_epochs(), NOW);
+        assert_eq!(restored, list);
+        assert_eq!(RevocationList::restore(list.to_epochs().into_iter().rev().collect(), NOW), list);
+        assert_eq!(RevocationList::restore(list.to_epochs(), 1_500).len(), 1);
+        assert_eq!(RevocationList::restore(Vec::new(), NOW), RevocationList::default());
     }
 }

@@ -7,9 +7,10 @@
 mod answer;
 mod list;
 mod record;
+mod shards;
 
 pub use answer::{FEED_ANSWER_LIFETIME, FeedAnswer, FeedClaims, MAX_FEED_BYTES};
-pub use list::{Position, RevocableClaims, RevocationList};
+pub use list::{EpochRecords, Position, RevocableClaims, RevocationList};
 pub use record::{RECORD_BYTES, RevocationRecord, RevokedBy, Salt};
 
 /// Why an answer of the feed is refused. What was known before stays in force.
