@@ -38,7 +38,8 @@ pub enum JwkError {
     /// The members of the key are missing, not canonical base64url, or contradict each other.
     #[error("the key is malformed")]
     Malformed,
-    /// An RSA modulus below 2048 or above 8192 bits, an even one, or an exponent other than 65537.
+    /// An RSA modulus below 2048 or above 8192 bits, an even one, or an exponent other than 65537; or a point of small
+    /// order, for which anybody can sign.
     #[error("the key is too weak, or unreasonable")]
     Weak,
 }

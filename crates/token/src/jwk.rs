@@ -28,6 +28,8 @@ pub enum PublicKey {
     Rsa(RsaPublicKey),
     /// `kty` EC (RFC 7518 §6.2.1).
     Ec(EcPublicKey),
+    /// `kty` OKP (RFC 8037 §2).
+    Okp(OkpPublicKey),
 }
 
 /// Modulus and exponent, big-endian without leading zeros.
@@ -45,6 +47,12 @@ pub struct RsaPublicKey {
 pub struct EcPublicKey {
     x: [u8; 32],
     y: [u8; 32],
+}
+
+/// A point of the curve of Ed25519, of which the same holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OkpPublicKey {
+    x: [u8; 32],
 }
 
 /// The keys of an issuer (RFC 7517 §5): those that can be used, and why the others cannot.
@@ -102,20 +110,29 @@ impl Jwk {
         let text =
             |name: &str| members.get(name).map(|value| value.as_str().ok_or(JwkError::Malformed)).transpose();
         let kid = text("kid")?.filter(|kid| !kid.is_empty()).ok_or(JwkError::NoKid)?;
-        // Each kind of key is good for one algorithm here, so that `alg` can only confirm it.
-        let algorithm = match text("kty")? {
-            Some("RSA") => Algorithm::Rs256,
-            Some("EC") if text("crv")?.ok_or(JwkError::Malformed)? == "P-256" => Algorithm::Es256,
+        let alg = text("alg")?.map(str::parse).transpose().map_err(|_| JwkError::OtherPurpose)?;
+        let curve = || text("crv")?.ok_or(JwkError::Malformed);
+        // A key is good for one algorithm (RFC 8725 §3.1). Its kind says which, except that an RSA key can say PS256.
+        let algorithm = match (text("kty")?, alg) {
+            (Some("RSA"), Some(Algorithm::Ps256)) => Algorithm::Ps256,
+            (Some("RSA"), _) => Algorithm::Rs256,
+            (Some("EC"), _) if curve()? == "P-256" => Algorithm::Es256,
+            (Some("OKP"), _) if curve()? == "Ed25519" => Algorithm::EdDsa,
             _ => return Err(JwkError::OtherPurpose),
         };
-        let differs = |name, ours| text(name).map(|value| value.is_some_and(|value| value != ours));
-        if differs("use", "sig")? || differs("alg", algorithm.as_str())? || !verifies(members) {
+        if alg.is_some_and(|alg| alg != algorithm)
+            || text("use")?.is_some_and(|purpose| purpose != "sig")
+            || !verifies(members)
+        {
             return Err(JwkError::OtherPurpose);
         }
         let number = |name| text(name)?.and_then(base64url::decode).ok_or(JwkError::Malformed);
         let key = match algorithm {
-            Algorithm::Rs256 => PublicKey::Rsa(RsaPublicKey::new(number("n")?, number("e")?)?),
+            Algorithm::Rs256 | Algorithm::Ps256 => {
+                PublicKey::Rsa(RsaPublicKey::new(number("n")?, number("e")?)?)
+            }
             Algorithm::Es256 => PublicKey::Ec(EcPublicKey::p256(&number("x")?, &number("y")?)?),
+            Algorithm::EdDsa => PublicKey::Okp(OkpPublicKey::ed25519(&number("x")?)?),
         };
         Ok(Self { kid: kid.to_owned(), algorithm, key })
     }
@@ -172,6 +189,37 @@ impl EcPublicKey {
     }
 }
 
+/// The points of Ed25519 whose order divides 8, without the sign of their x: for such a "key", anybody can sign. Their y
+/// is 0, 1, that of the four of order 8, and -1; and 0 and 1 once more, not reduced.
+const SMALL_ORDER: [&str; 7] = [
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+    "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+    "7P_______________________________________38",
+    "7f_______________________________________38",
+    "7v_______________________________________38",
+];
+
+impl OkpPublicKey {
+    /// Takes the encoded point of an Ed25519 key, 32 bytes (RFC 8032 §5.1.5). One of small order is
+    /// [`JwkError::Weak`].
+    pub fn ed25519(x: &[u8]) -> Result<Self, JwkError> {
+        let x: [u8; 32] = x.try_into().map_err(|_| JwkError::Malformed)?;
+        let mut y = x;
+        y[31] &= 0x7f;
+        if SMALL_ORDER.contains(&base64url::encode(y).as_str()) {
+            return Err(JwkError::Weak);
+        }
+        Ok(Self { x })
+    }
+
+    /// The encoded point, as it stands in `x`.
+    pub fn x(&self) -> &[u8; 32] {
+        &self.x
+    }
+}
+
 impl Serialize for JwkSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut set = serializer.serialize_struct("JwkSet", 1)?;
@@ -190,6 +238,9 @@ impl Serialize for Jwk {
                 "EC",
                 vec![("crv", "P-256".to_owned()), ("x", base64url::encode(x)), ("y", base64url::encode(y))],
             ),
+            PublicKey::Okp(OkpPublicKey { x }) => {
+                ("OKP", vec![("crv", "Ed25519".to_owned()), ("x", base64url::encode(x))])
+            }
         };
         let mut jwk = serializer.serialize_struct("Jwk", 4 + numbers.len())?;
         jwk.serialize_field("kty", kty)?;
@@ -225,12 +276,25 @@ mod tests {
         json!({"kty": "EC", "crv": "P-256", "kid": "a", "x": coordinate(0), "y": coordinate(2)})
     }
 
+    /// The key of RFC 8037 appendix A.2.
+    fn okp_entry() -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+    }
+
     #[test]
     fn a_written_set_is_read_back_and_has_public_members_only() {
         let rsa = PublicKey::Rsa(RsaPublicKey::new(modulus(256), vec![1, 0, 1]).unwrap());
         let ec = PublicKey::Ec(EcPublicKey::p256(&[0; 32], &[2; 32]).unwrap());
-        let jwk = |key: PublicKey, algorithm| Jwk { kid: key.thumbprint(), algorithm, key };
-        let set = JwkSet::new(vec![jwk(rsa, Algorithm::Rs256), jwk(ec, Algorithm::Es256)]);
+        let okp = PublicKey::Okp(OkpPublicKey::ed25519(&[3; 32]).unwrap());
+        let keys = [
+            (rsa.clone(), Algorithm::Rs256),
+            (ec, Algorithm::Es256),
+            (okp, Algorithm::EdDsa),
+            (rsa, Algorithm::Ps256),
+        ];
+        let jwk =
+            |(key, algorithm): (PublicKey, Algorithm)| Jwk { kid: algorithm.to_string(), algorithm, key };
+        let set = JwkSet::new(keys.map(jwk).into());
         let json = serde_json::to_vec(&set).unwrap();
         assert_eq!(JwkSet::parse(&json), Ok(set));
         let written: Value = serde_json::from_slice(&json).unwrap();
@@ -240,30 +304,47 @@ mod tests {
         };
         assert_eq!(names(0), ["alg", "e", "kid", "kty", "n", "use"].into());
         assert_eq!(names(1), ["alg", "crv", "kid", "kty", "use", "x", "y"].into());
-        assert_eq!(written["keys"][1]["crv"], "P-256");
+        assert_eq!(names(2), ["alg", "crv", "kid", "kty", "use", "x"].into());
+        assert_eq!(
+            (&written["keys"][1]["crv"], &written["keys"][2]["crv"]),
+            (&json!("P-256"), &json!("Ed25519"))
+        );
     }
 
+    /// RFC 8725 §3.1: a key that names none of its kind's algorithms is for the first of them alone.
     #[test]
-    fn the_kind_of_a_key_is_its_algorithm() {
-        let read = |entry: Value, alg: Option<&str>| {
-            let mut entry = entry;
+    fn a_key_has_one_algorithm() {
+        let read = |entry: &Value, alg: &str| {
+            let mut entry = entry.clone();
             entry["alg"] = json!(alg);
-            if alg.is_none() {
-                entry.as_object_mut().unwrap().remove("alg");
-            }
             Jwk::read(&entry).map(|jwk| jwk.algorithm)
         };
         let table = [
-            (entry(), Algorithm::Rs256, ["ES256", "RS384", "PS256", "rs256", ""]),
-            (ec_entry(), Algorithm::Es256, ["RS256", "ES384", "ECDH-ES", "es256", ""]),
+            (entry(), &["RS256", "PS256"][..], ["ES256", "EdDSA", "RS384", "PS384", "HS256", "rs256", ""]),
+            (ec_entry(), &["ES256"], ["RS256", "PS256", "EdDSA", "ES384", "ECDH-ES", "es256", ""]),
+            (okp_entry(), &["EdDSA", "Ed25519"], ["RS256", "PS256", "ES256", "Ed448", "X25519", "eddsa", ""]),
         ];
-        for (entry, algorithm, others) in table {
-            for alg in [None, Some(algorithm.as_str())] {
-                assert_eq!(read(entry.clone(), alg), Ok(algorithm), "{alg:?}");
+        for (entry, names, others) in table {
+            assert_eq!(Jwk::read(&entry).map(|jwk| jwk.algorithm), Ok(names[0].parse().unwrap()));
+            for alg in names {
+                assert_eq!(read(&entry, alg), Ok(alg.parse().unwrap()), "{alg}");
             }
             for alg in others {
-                assert_eq!(read(entry.clone(), Some(alg)), Err(JwkError::OtherPurpose), "{alg:?}");
+                assert_eq!(read(&entry, alg), Err(JwkError::OtherPurpose), "{alg:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_point_of_small_order_is_no_key() {
+        for y in SMALL_ORDER {
+            let mut x = base64url::decode(y).unwrap();
+            for sign in [0, 0x80] {
+                x[31] |= sign;
+                assert_eq!(OkpPublicKey::ed25519(&x), Err(JwkError::Weak), "{y}");
+            }
+            x[1] ^= 2;
+            assert_eq!(OkpPublicKey::ed25519(&x).map(|key| key.x().to_vec()), Ok(x));
         }
     }
 
@@ -283,6 +364,7 @@ mod tests {
         };
         let with = |name: &str, value: Value| changed(entry(), name, value);
         let with_ec = |name: &str, value: Value| changed(ec_entry(), name, value);
+        let with_okp = |name: &str, value: Value| changed(okp_entry(), name, value);
         let without_ec = |name: &str| {
             let mut entry = with_ec(name, json!(null));
             entry.as_object_mut().unwrap().remove(name);
@@ -294,7 +376,9 @@ mod tests {
             (json!({"kty": "oct", "kid": "b", "k": "AQAB"}), JwkError::Private),
             (with("kid", json!("")), JwkError::NoKid),
             (with("kid", json!(7)), JwkError::Malformed),
-            (with("kty", json!("OKP")), JwkError::OtherPurpose),
+            (with("kty", json!("OKP")), JwkError::Malformed),
+            (with("kty", json!("rsa")), JwkError::OtherPurpose),
+            (with("alg", json!(["RS256"])), JwkError::Malformed),
             (with("use", json!("enc")), JwkError::OtherPurpose),
             (with("alg", json!("HS256")), JwkError::OtherPurpose),
             (with("key_ops", json!(["sign"])), JwkError::OtherPurpose),
@@ -319,6 +403,15 @@ mod tests {
             (with_ec("y", json!(base64url::encode([0; 33]))), JwkError::Malformed),
             (with_ec("y", json!("")), JwkError::Malformed),
             (with_ec("x", json!(base64url::encode([1; 32]) + "=")), JwkError::Malformed),
+            (with_okp("kty", json!("EC")), JwkError::OtherPurpose),
+            (with_okp("d", json!("AQAB")), JwkError::Private),
+            (with_okp("use", json!("enc")), JwkError::OtherPurpose),
+            (with_okp("crv", json!("Ed448")), JwkError::OtherPurpose),
+            (with_okp("crv", json!("X25519")), JwkError::OtherPurpose),
+            (with_okp("crv", json!(25519)), JwkError::Malformed),
+            (with_okp("x", json!(base64url::encode([3; 31]))), JwkError::Malformed),
+            (with_okp("x", json!(base64url::encode([3; 33]))), JwkError::Malformed),
+            (with_okp("x", json!(SMALL_ORDER[0])), JwkError::Weak),
             (json!("key"), JwkError::Malformed),
         ];
         for (bad, reason) in table {

@@ -18,6 +18,6 @@ pub use algorithm::Algorithm;
 pub use base64url::{decode as base64url_decode, encode as base64url_encode};
 pub use claims::{AccessTokenClaims, RefreshTokenClaims, typ};
 pub use error::{JwkError, JwsError};
-pub use jwk::{EcPublicKey, Jwk, JwkSet, PublicKey, RefusedJwk, RsaPublicKey};
+pub use jwk::{EcPublicKey, Jwk, JwkSet, OkpPublicKey, PublicKey, RefusedJwk, RsaPublicKey};
 pub use jws::{CompactJws, JoseHeader, MAX_TOKEN_BYTES};
 pub use strict_json::parse as parse_strict_json;

@@ -15,6 +15,10 @@ impl PublicKey {
                 let (x, y) = (base64url::encode(key.x()), base64url::encode(key.y()));
                 format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)
             }
+            // RFC 8037 §2.
+            Self::Okp(key) => {
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url::encode(key.x()))
+            }
         };
         base64url::encode(Sha256::digest(canonical))
     }
@@ -37,5 +41,12 @@ mod tests {
         let set = r#"{"keys":[{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256","kid":"a"}]}"#;
         let set = JwkSet::parse(set.as_bytes()).unwrap();
         assert_eq!(set.keys[0].key.thumbprint(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+    }
+
+    #[test]
+    fn the_example_of_rfc_8037_a_3() {
+        let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}]}"#;
+        let set = JwkSet::parse(set.as_bytes()).unwrap();
+        assert_eq!(set.keys[0].key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 }

@@ -1,5 +1,6 @@
 //! What `attesto-verifier` accepts, what it refuses and why, and how it keeps its keys.
 
+mod algorithms;
 mod answers;
 mod build;
 mod differential;

@@ -2,12 +2,15 @@
 
 use std::sync::LazyLock;
 
-use attesto_token::{Algorithm, EcPublicKey, Jwk, JwkSet, PublicKey, RsaPublicKey, base64url_encode};
+use attesto_token::{
+    Algorithm, EcPublicKey, Jwk, JwkSet, OkpPublicKey, PublicKey, RsaPublicKey, base64url_encode,
+};
 use attesto_verifier::{Error, Verified, Verifier, VerifierBuilder};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaKeyPair,
 };
 use serde_json::{Value, json};
 
@@ -16,11 +19,15 @@ pub(crate) const AUDIENCE: &str = "orders";
 pub(crate) const NOW: i64 = 1_800_000_000;
 
 /// The issuer's key.
-pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::rs256);
+pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa(Algorithm::Rs256));
 /// Another key, which the issuer does not have.
-pub(crate) static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::rs256);
+pub(crate) static OTHER_KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa(Algorithm::Rs256));
+/// The issuer's key where it signs with PS256.
+pub(crate) static PSS_KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa(Algorithm::Ps256));
 /// The issuer's key where it signs with ES256.
 pub(crate) static EC_KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::es256);
+/// The issuer's key where it signs with `EdDSA`.
+pub(crate) static ED_KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::ed25519);
 
 pub(crate) struct SigningKey {
     key: Private,
@@ -30,15 +37,16 @@ pub(crate) struct SigningKey {
 enum Private {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
 }
 
 impl SigningKey {
-    fn rs256() -> Self {
+    fn rsa(algorithm: Algorithm) -> Self {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         // RFC 8017 §A.1.1, with a modulus of 256 bytes and the exponent 65537.
         let modulus = key.public_key().as_ref()[9..265].to_vec();
         let public = PublicKey::Rsa(RsaPublicKey::new(modulus, vec![1, 0, 1]).unwrap());
-        let jwk = Jwk { kid: public.thumbprint(), algorithm: Algorithm::Rs256, key: public };
+        let jwk = Jwk { kid: public.thumbprint(), algorithm, key: public };
         Self { key: Private::Rsa(key), jwk }
     }
 
@@ -50,6 +58,13 @@ impl SigningKey {
         Self { key: Private::Ec(key), jwk }
     }
 
+    fn ed25519() -> Self {
+        let key = Ed25519KeyPair::generate().unwrap();
+        let public = PublicKey::Okp(OkpPublicKey::ed25519(key.public_key().as_ref()).unwrap());
+        let jwk = Jwk { kid: public.thumbprint(), algorithm: Algorithm::EdDsa, key: public };
+        Self { key: Private::Ed(key), jwk }
+    }
+
     pub(crate) fn jwks(&self) -> JwkSet {
         JwkSet::new(vec![self.jwk.clone()])
     }
@@ -59,6 +74,7 @@ impl SigningKey {
         match &self.key {
             Private::Rsa(key) => key.public_key().as_ref(),
             Private::Ec(key) => key.public_key().as_ref(),
+            Private::Ed(key) => key.public_key().as_ref(),
         }
     }
 
@@ -88,11 +104,14 @@ impl SigningKey {
         let random = SystemRandom::new();
         match &self.key {
             Private::Rsa(key) => {
+                let padding =
+                    if self.jwk.algorithm == Algorithm::Ps256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
                 let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
+                key.sign(padding, &random, message, &mut signature).unwrap();
                 signature
             }
             Private::Ec(key) => key.sign(&random, message).unwrap().as_ref().to_vec(),
+            Private::Ed(key) => key.sign(message).as_ref().to_vec(),
         }
     }
 }
