@@ -3,6 +3,8 @@
 //!
 //! The JWS among them have neither `typ` nor claims, so they are judged by header, key and signature alone.
 
+mod raw;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{env, fs};
@@ -52,9 +54,13 @@ fn wycheproof_json_web_key() {
 
 #[test]
 fn wycheproof_rsa_signature() {
-    for (bits, count) in [(2048, 259), (3072, 259), (4096, 258)] {
-        let path = format!("wycheproof/rsa_signature_{bits}_sha256_test.json");
-        let Some(vectors) = read(&path) else { return };
+    for (name, algorithm, count) in [
+        ("rsa_signature_2048_sha256", Algorithm::Rs256, 259),
+        ("rsa_signature_3072_sha256", Algorithm::Rs256, 259),
+        ("rsa_signature_4096_sha256", Algorithm::Rs256, 258),
+        ("rsa_pss_2048_sha256_mgf1_32", Algorithm::Ps256, 108),
+    ] {
+        let Some(vectors) = read(&format!("wycheproof/{name}_test.json")) else { return };
         // The `acceptable` one lacks the NULL of its AlgorithmIdentifier (RFC 8017 §A.2.4): refused.
         let mut verdicts = Verdicts::new(&[]);
         for group in groups(&vectors) {
@@ -62,7 +68,7 @@ fn wycheproof_rsa_signature() {
             let exponent = hex(group["publicKey"]["publicExponent"].as_str().unwrap());
             // Some have the exponent 3, which a JWK may not have here.
             let key = PublicKey::Rsa(RsaPublicKey { n: modulus, e: exponent });
-            let jwk = Jwk { kid: key.thumbprint(), algorithm: Algorithm::Rs256, key };
+            let jwk = Jwk { kid: key.thumbprint(), algorithm, key };
             for test in tests(group) {
                 let message = hex(test["msg"].as_str().unwrap());
                 let signature = hex(test["sig"].as_str().unwrap());
