@@ -164,7 +164,9 @@ fn jwk(algorithm: Algorithm, key: PublicKey) -> Jwk {
 /// What is valid there is not for us.
 fn invalid(mut cases: Vec<Case>) -> Vec<Case> {
     assert!(cases.iter().any(|case| case.is_valid), "nothing to refuse");
-    cases.iter_mut().for_each(|case| case.is_valid = false);
+    for case in &mut cases {
+        case.is_valid = false;
+    }
     cases
 }
 
