@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::instant::Instant;
+use crate::revocation::VERIFIER_MARGIN;
 
 /// The random name of one database: keys sealed for it open in no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,4 +25,11 @@ pub struct Authority {
     pub longest_jwks_lifetime: Duration,
     /// The latest instant at which one of its servers was seen, so that a clock that goes back is noticed.
     pub latest_seen_at: Option<Instant>,
+}
+
+impl Authority {
+    /// For how long after the end of something an access token of it may be taken somewhere.
+    pub fn aftermath(&self) -> Duration {
+        self.longest_access_lifetime + VERIFIER_MARGIN
+    }
 }

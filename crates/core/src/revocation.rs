@@ -45,8 +45,7 @@ impl Revocation {
         authority: &Authority,
         now: Instant,
     ) -> Self {
-        let expires_at = now + authority.longest_access_lifetime + VERIFIER_MARGIN;
-        Self { kind, id, not_before, expires_at }
+        Self { kind, id, not_before, expires_at: now + authority.aftermath() }
     }
 }
 

@@ -34,6 +34,7 @@ pub use clock::Clock;
 pub use feed::follow_feed;
 pub use feed::snapshot_bytes;
 pub use issuer::{Issuer, Pair};
+pub use jobs::purge;
 pub use keys::{KeyError, KeyKeeper, SignerLayer, follow_keys, run_due, schedule_keys};
 pub use password::Passwords;
 pub use router::application;

@@ -34,6 +34,21 @@ impl Read<'_> {
             .load(self.connection)?)
     }
 
+    /// Those of them that are still alive at `now`.
+    pub fn list_living_revocations(
+        &mut self,
+        after: i64,
+        limit: i64,
+        now: Instant,
+    ) -> Result<Vec<RecordedRevocation>, StoreError> {
+        Ok(revocations::table
+            .filter(revocations::seq.gt(after))
+            .filter(revocations::expires_at.gt(now.as_millis()))
+            .order(revocations::seq.asc())
+            .limit(limit)
+            .load(self.connection)?)
+    }
+
     /// The newest records, newest first; of one kind, by its number, or of all.
     pub fn list_newest_revocations(
         &mut self,

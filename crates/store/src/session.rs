@@ -227,10 +227,12 @@ impl Write<'_> {
         Ok(Ending::Ended)
     }
 
-    /// Removes up to `batch` sessions that have expired; says how many.
+    /// Removes up to `batch` sessions that have expired, and whose last access token has too; says how many. Until then
+    /// they can still be ended.
     pub fn purge_sessions(&mut self, now: Instant, batch: i64) -> Result<usize, StoreError> {
+        let expired_by = now - self.authority()?.aftermath();
         let expired = sessions::table
-            .filter(sessions::idle_expires_at.le(now.as_millis()))
+            .filter(sessions::idle_expires_at.le(expired_by.as_millis()))
             .select(sessions::id)
             .limit(batch)
             .into_boxed();

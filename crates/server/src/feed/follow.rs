@@ -20,6 +20,9 @@ const SHORTEST_STATE: Duration = Duration::from_millis(250);
 /// Who comes back within this time finds an answer that begins not long before what he knows.
 const A_WHILE: Duration = Duration::from_secs(30);
 
+/// Expired records are kept in mind for this long: no clock is that exact.
+const CLOCK_ERROR: Duration = Duration::from_secs(60);
+
 /// How often expired records are forgotten.
 const TIDYING: Duration = Duration::from_secs(60);
 
@@ -53,6 +56,8 @@ pub struct Follower {
     feed: Feed,
     /// Up to here the records are loaded.
     loaded: i64,
+    /// Without those that expired long before this, the latest instant that was seen.
+    latest_at: Instant,
     records: Arc<RwLock<Records>>,
     /// What was published last, and where it was then.
     at: Instant,
@@ -73,6 +78,7 @@ impl Follower {
         let mut follower = Self {
             feed,
             loaded: 0,
+            latest_at: at,
             records: Arc::new(RwLock::new(Records::new(&feed)?)),
             at,
             published: Position { epoch: feed.epoch, seq: 0 },
@@ -82,7 +88,7 @@ impl Follower {
             recent_at: now,
             tidied_at: now,
         };
-        follower.load(store).await?;
+        follower.load(store, at).await?;
         follower.published = follower.position();
         follower.previous = follower.loaded;
         follower.recent = [follower.loaded; 2];
@@ -93,7 +99,7 @@ impl Follower {
     /// The next state, if there is something new to say and the present one has lasted long enough.
     pub async fn next(&mut self, store: &Store, clock: &Clock) -> Result<Option<Published>, StoreError> {
         let (at, now) = (clock.now(), Monotonic::now());
-        self.load(store).await?;
+        self.load(store, at).await?;
         let is_new = self.position() != self.published || at.seconds() != self.at.seconds();
         if !is_new || now.duration_since(self.published_at) < SHORTEST_STATE {
             return Ok(None);
@@ -109,12 +115,19 @@ impl Follower {
         SHORTEST_STATE.saturating_sub(self.published_at.elapsed()).min(EVERY)
     }
 
-    /// Loads what is new, all of it.
-    async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
+    /// Loads what is new, all of it. If the clock was ahead and went back, what was forgotten is alive again.
+    async fn load(&mut self, store: &Store, at: Instant) -> Result<(), StoreError> {
+        if at + CLOCK_ERROR < self.latest_at {
+            self.begin_anew(self.feed)?;
+            self.latest_at = at;
+        }
+        self.latest_at = self.latest_at.max(at);
         loop {
             let after = self.loaded;
-            let (head, page) =
-                store.read(move |tx| Ok((tx.feed_head()?, tx.list_revocations(after, PAGE)?))).await?;
+            let read = store.read(move |tx| {
+                Ok((tx.feed_head()?, tx.list_living_revocations(after, PAGE, at - CLOCK_ERROR)?))
+            });
+            let (head, page) = read.await?;
             if head.feed != self.feed || head.seq < after {
                 self.begin_anew(head.feed)?;
                 continue;
@@ -132,7 +145,7 @@ impl Follower {
         }
     }
 
-    /// The database was restored from a backup.
+    /// Forgets everything: the database was restored from a backup, or the clock was wrong.
     fn begin_anew(&mut self, feed: Feed) -> Result<(), StoreError> {
         self.records = Arc::new(RwLock::new(Records::new(&feed)?));
         (self.feed, self.loaded, self.previous, self.recent) = (feed, 0, 0, [0; 2]);
@@ -159,7 +172,7 @@ impl Follower {
             self.recent_at = now;
         }
         if now.duration_since(self.tidied_at) >= TIDYING {
-            self.records.write().unwrap_or_else(PoisonError::into_inner).drop_expired(at);
+            self.records.write().unwrap_or_else(PoisonError::into_inner).drop_expired(at - CLOCK_ERROR);
             self.tidied_at = now;
         }
         (self.at, self.published_at) = (at, now);

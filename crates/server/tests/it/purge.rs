@@ -4,10 +4,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use attesto_core::{Actor, AuditEvent, Event};
-use attesto_server::{Clock, block_on};
+use attesto_server::{Clock, block_on, purge};
 use attesto_store::Store;
 
-use crate::fixture::{Authority, DAY, EMPTY, Folder, Live, NOW};
+use crate::fixture::{Authority, DAY, EMPTY, Folder, Live, NOW, SECOND};
 
 /// More than one batch.
 const MANY: usize = 1100;
@@ -89,4 +89,15 @@ fn audit_rows_are_kept_as_long_as_configured() {
         thread::sleep(Duration::from_millis(50));
     }
     assert!(block_on(live.store.read(|tx| tx.list_audit_events(5000))).unwrap().len() > MANY);
+}
+
+/// A refresh token that stays outlives the idle end, and so may the last access token.
+#[actix_web::test]
+async fn a_session_that_idled_out_can_be_ended_while_its_access_token_lives() {
+    let authority = Authority::with("simplejwt_rotates = false\nrefresh_idle_lifetime = \"60s\"").await;
+    let pair = authority.sign_in().await;
+    authority.clock.advance(599 * SECOND);
+    purge(&authority.store, authority.clock.now(), DAY).await.unwrap();
+    authority.blacklist(&pair.refresh).await.is(200, EMPTY);
+    assert_eq!(authority.revocations().await.len(), 1, "services hear of it");
 }

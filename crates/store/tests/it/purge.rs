@@ -27,7 +27,8 @@ const KINDS: [Kind; 4] = [
             write.insert_session(&session, 1, &event(Event::SignedIn)).map(drop)
         },
         purge: |write, now, batch| write.purge_sessions(now, batch),
-        expires_at: || session("s", NOW).idle_expires_at,
+        // Its last access token may have been issued at its very end.
+        expires_at: || session("s", NOW).idle_expires_at + LONGEST_ACCESS_LIFETIME + VERIFIER_MARGIN,
     },
     Kind {
         table: "throttles",

@@ -1,10 +1,11 @@
 //! Clocks that jump.
 
 use attesto_core::Instant;
-use attesto_token::feed::FeedAnswer;
+use attesto_server::purge;
+use attesto_token::feed::{FeedAnswer, RevokedBy};
 
-use super::{ask, end_from_outside, published, take};
-use crate::fixture::{Authority, SECOND, claims, soon};
+use super::{ask, end_a_session, end_from_outside, published, take};
+use crate::fixture::{Authority, DAY, SECOND, claims, soon};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
@@ -61,4 +62,30 @@ async fn a_record_leaves_the_answers_when_it_expires() {
     authority.clock.set_back(3600 * SECOND + HOUR);
     let taken = issued_at(&authority, authority.clock.now().seconds()).await;
     assert_eq!(taken.records.len(), 2);
+}
+
+/// Nor a session, which somebody may want to end.
+#[actix_web::test]
+async fn a_clock_that_is_almost_a_day_ahead_loses_no_record() {
+    let authority = Authority::with("access_token_lifetime = \"1h\"\nrefresh_idle_lifetime = \"2h\"").await;
+    let living = authority.sign_in().await;
+    let following = authority.follow_feed();
+    end_a_session(&authority).await;
+    let before = published(&authority, 1).await;
+    assert_eq!(before.records.len(), 1);
+
+    authority.clock.advance(23 * HOUR);
+    purge(&authority.store, authority.clock.now(), 365 * DAY).await.unwrap();
+    drop(following);
+    // Whatever it had in memory is gone.
+    let authority = authority.restarted().await;
+    let _following = authority.follow_feed();
+    assert_eq!(published(&authority, 1).await.records.len(), 0);
+
+    authority.clock.set_back(23 * HOUR);
+    assert_eq!(issued_at(&authority, before.issued_at).await.records, before.records);
+    authority.refresh(&living.refresh).await.pair();
+    let (answer, ()) = tokio::join!(ask(&authority, "?after=1&wait=25"), end_from_outside(&authority));
+    let news = take(&authority, &answer).await;
+    assert_eq!((news.seq, news.records.last().map(|record| record.kind)), (2, Some(RevokedBy::Subject)));
 }
