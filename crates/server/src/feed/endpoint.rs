@@ -60,6 +60,7 @@ async fn news(
         app.feed.wait(known, query.wait, &app.stopping).await?;
         present = app.feed.present()?;
     }
+    app.feed.ahead.look(known, present.position, app.clock.now());
     let is_known = known.epoch == present.position.epoch && known.seq <= present.position.seq;
     let (start, content) = if !is_known {
         (0, Content::Snapshot)

@@ -4,6 +4,7 @@
 //! state at most four answers are signed, each once and for all who want it.
 
 mod access;
+mod ahead;
 mod answer;
 mod counts;
 mod endpoint;
@@ -37,6 +38,7 @@ pub use standing::Standing;
 use crate::app::Stopping;
 use crate::clock::Clock;
 use crate::unavailable::Unavailable;
+use ahead::Ahead;
 use counts::Counts;
 use follow::Follower;
 use lending::Lending;
@@ -57,6 +59,7 @@ pub struct Feed {
     waiters: AtomicUsize,
     most_waiters: usize,
     lending: Lending,
+    ahead: Ahead,
     /// For those who measure.
     pub counts: Counts,
 }
@@ -72,6 +75,7 @@ impl Feed {
             waiters: AtomicUsize::new(0),
             most_waiters: most_waiters(),
             lending: Lending::default(),
+            ahead: Ahead::default(),
             counts: Counts::new(),
         })
     }

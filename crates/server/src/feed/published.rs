@@ -13,8 +13,8 @@ use super::records::Records;
 use crate::app::App;
 use crate::unavailable::Unavailable;
 
-/// A place in a feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A place in a feed; those of a later feed come later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// Which feed.
     pub epoch: Instant,

@@ -44,9 +44,11 @@ fn number(query: &str, name: &'static str) -> Result<Option<i64>, WrongParameter
     if values.next().is_some() {
         return Err(wrong("is given twice"));
     }
-    let is_number = !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit());
-    let number = if is_number { value.parse().ok() } else { None };
-    number.map(Some).ok_or(wrong("is a whole number, 0 or more"))
+    if value.is_empty() || !value.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(wrong("is a whole number, 0 or more"));
+    }
+    // What does not fit is larger than anything that there is.
+    Ok(Some(value.parse().unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]
@@ -65,6 +67,9 @@ mod tests {
             ("epoch=5&after=7&wait=3&other=x", query(Some(5), Some(7), 3)),
             ("after=7&wait=99999999999", query(None, Some(7), 25)),
             ("after=9223372036854775807", query(None, Some(i64::MAX), 0)),
+            ("after=9223372036854775808", query(None, Some(i64::MAX), 0)),
+            ("epoch=99999999999999999999&after=00", query(Some(i64::MAX), Some(0), 0)),
+            ("after=7&wait=18446744073709551617", query(None, Some(7), 25)),
         ] {
             assert_eq!(Query::parse(text), Ok(expected), "{text}");
         }
@@ -73,7 +78,7 @@ mod tests {
     #[test]
     fn what_is_no_number_is_named() {
         for name in ["epoch", "after", "wait"] {
-            for value in ["", "-1", "1.5", "+1", "x", "0x1", "9223372036854775808", "1%20"] {
+            for value in ["", "-1", "1.5", "+1", "%2B1", "x", "0x1", "%201", "1%20", "1e9"] {
                 let problem = "is a whole number, 0 or more";
                 assert_eq!(Query::parse(&format!("{name}={value}")), Err(WrongParameter { name, problem }));
             }

@@ -1,7 +1,7 @@
 //! A feed that begins anew, as after a restore, and one that is large.
 
 use super::{ask, end_from_outside, insert_many, published, take};
-use crate::fixture::{Authority, DAY, NOW, soon};
+use crate::fixture::{Authority, DAY, Log, NOW, SECOND, soon};
 
 /// Ends the feed, and begins another at which the clock is `later` milliseconds on.
 fn begin_anew(authority: &Authority, later: i64, records: &str, seq: u64) {
@@ -55,13 +55,48 @@ async fn a_new_feed_is_told_to_all_who_wait() {
     }
 }
 
+/// Strangers can say what they like: it makes one line in an hour.
+#[actix_web::test]
+async fn who_knows_more_than_there_is_is_a_sign_of_a_restored_database() {
+    const LINE: &str = "knows a later position than there is";
+    let authority = Authority::new().await;
+    let _following = authority.follow_feed();
+    end_from_outside(&authority).await;
+    let epoch = published(&authority, 1).await.epoch;
+    let (log, _guard) = Log::capture_here();
+    let known = ["?after=0", "?after=1", "?epoch=0&after=9", "?epoch=0&after=9&wait=1"];
+    for query in known.map(str::to_owned).into_iter().chain([format!("?epoch={epoch}&after=1")]) {
+        take(&authority, &ask(&authority, &query).await).await;
+    }
+    assert_eq!(log.lines_with(LINE), [""; 0]);
+
+    let ask_for_more = async || {
+        for number in 0..50 {
+            ask(&authority, &format!("?after={}", 2 + number)).await;
+            ask(&authority, &format!("?epoch={}&after={number}&wait=25", epoch + 1 + number)).await;
+            ask(&authority, "?after=99999999999999999999").await;
+        }
+    };
+    ask_for_more().await;
+    let [line] = &log.lines_with(LINE)[..] else { panic!("{}", log.text()) };
+    for part in ["WARN", " known_seq=2 ", " seq=1", "`attesto feed renew`", "docs/operations.md#backup"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    authority.clock.advance(3599 * SECOND);
+    ask_for_more().await;
+    assert_eq!(log.lines_with(LINE).len(), 1);
+    authority.clock.advance(SECOND);
+    ask_for_more().await;
+    assert_eq!(log.lines_with(LINE).len(), 2, "whoever looks at the log of today finds it as well");
+}
+
 /// A counter that stands before its own records: no answer is true then, and none is given for long.
 #[actix_web::test]
 async fn a_counter_that_contradicts_the_records_is_an_error() {
     let authority = Authority::new().await;
     insert_many(&authority, 1, 20_001, NOW + DAY);
     authority.folder.sql("UPDATE revocation_counter SET seq = 5");
-    let (log, _guard) = crate::fixture::Log::capture_here();
+    let (log, _guard) = Log::capture_here();
     let _following = authority.follow_feed();
     soon(async || (!log.lines_with("the revocation feed cannot be read").is_empty()).then_some(())).await;
     assert_eq!(take(&authority, &ask(&authority, "").await).await.seq, 0, "what was true before");
