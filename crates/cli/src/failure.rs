@@ -6,6 +6,8 @@ use attesto_server::config::ConfigError;
 use attesto_server::{KeyError, StartError};
 use attesto_store::{OpenError, StoreError};
 
+use crate::output::presentable;
+
 /// Why a command did not do what it was asked for: one line, and an exit code.
 #[derive(Debug)]
 pub struct Failure {
@@ -38,7 +40,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line)
+        // What somebody typed may stand in it.
+        f.write_str(&presentable(&self.line))
     }
 }
 

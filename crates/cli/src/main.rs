@@ -15,7 +15,8 @@ mod serve;
 mod sessions;
 mod users;
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::process::{ExitCode, exit};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -23,7 +24,7 @@ use clap_complete::Shell;
 
 use crate::context::Place;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, presentable_lines};
 
 /// A token authority: RS256 access and refresh tokens, a JWK Set, and sessions that end.
 #[derive(Parser)]
@@ -76,7 +77,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     // Said by hand: of global options, clap notices no conflict between those before and those behind a command.
     if cli.place.is_ambiguous() {
         let line = "--config and --data each name an authority; give one of them";
@@ -89,6 +90,17 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Says what is wrong with the command line, or gives the help that was asked for. What was typed stays a mere text.
+fn refuse(error: &clap::Error) -> ! {
+    let is_plain = |argument: OsString| !argument.to_string_lossy().contains(char::is_control);
+    if std::env::args_os().all(is_plain) {
+        error.exit();
+    }
+    // Without colours, which would be obeyed.
+    eprint!("{}", presentable_lines(&error.render().to_string()));
+    exit(error.exit_code());
 }
 
 async fn run(Cli { place, json, command }: Cli) -> Result<(), Failure> {

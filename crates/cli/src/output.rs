@@ -33,7 +33,7 @@ impl Output {
 
     /// One of many that come one after the other: a line, or a JSON object on a line.
     pub fn line<T: Serialize>(self, item: &T, line: &str) -> Result<(), Failure> {
-        if self.json { say(&json_text(serde_json::to_string(item))?) } else { say(line) }
+        if self.json { print(&json_text(serde_json::to_string(item))?) } else { say(line) }
     }
 
     /// One thing that was done: a sentence, or a JSON object.
@@ -45,8 +45,9 @@ impl Output {
     }
 }
 
-/// As wide as the terminal allows.
+/// As wide as the terminal allows. What stands in a cell may be anybody's.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rows = rows.into_iter().map(|row| row.iter().map(|cell| presentable(cell)).collect::<Vec<_>>());
     let mut table = Table::new();
     table
         .load_style(UTF8_FULL_CONDENSED)
@@ -84,9 +85,19 @@ pub fn in_words(duration: Duration) -> String {
     if words.is_empty() { "0s".to_owned() } else { words.join(" ") }
 }
 
-/// For a cell: a text that may be anybody's, without what a terminal would obey.
+/// A text that may be anybody's, on one line and without what a terminal would obey.
 pub fn presentable(text: &str) -> String {
-    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.to_owned() }
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() { line.extend(character.escape_debug()) } else { line.push(character) }
+    }
+    line
+}
+
+/// The same of each line.
+pub fn presentable_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(presentable).collect();
+    lines.join("\n")
 }
 
 /// How wide a picture may be.
@@ -98,17 +109,22 @@ pub fn terminal_width() -> usize {
 }
 
 fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
-    say(&json_text(serde_json::to_string_pretty(value))?)
+    print(&json_text(serde_json::to_string_pretty(value))?)
 }
 
 fn json_text(text: serde_json::Result<String>) -> Result<String, Failure> {
     text.map_err(|cause| Failure::new(cause.to_string()))
 }
 
-/// Writes a line to standard output. Whoever closed it, as `head` does, has seen enough; an answer that is lost in any
-/// other way, a client's only secret perhaps, is a failure.
-pub fn say(line: &str) -> Result<(), Failure> {
-    match writeln!(stdout(), "{line}").and_then(|()| stdout().flush()) {
+/// Says something to people, in which names may be anybody's.
+pub fn say(lines: &str) -> Result<(), Failure> {
+    print(&presentable_lines(lines))
+}
+
+/// Writes a text to standard output as it is, and ends the line. Whoever closed it, as `head` does, has seen enough; an
+/// answer that is lost in any other way, a client's only secret perhaps, is a failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match writeln!(stdout(), "{text}").and_then(|()| stdout().flush()) {
         Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new(format!("the answer cannot be written ({cause}); what was asked for is done")))
         }
@@ -145,6 +161,6 @@ mod tests {
     #[test]
     fn a_terminal_obeys_nobody_elses_text() {
         assert_eq!(presentable("kid-_09"), "kid-_09");
-        assert_eq!(presentable("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
+        assert_eq!(presentable("a\u{1b}[2J\n\u{9b}\"é\""), "a\\u{1b}[2J\\n\\u{9b}\"é\"");
     }
 }

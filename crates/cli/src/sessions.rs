@@ -36,8 +36,8 @@ pub struct List {
 pub struct Revoke {
     #[command(flatten)]
     which: Which,
-    /// Ask nothing before everybody is signed out
-    #[arg(long, conflicts_with_all = ["sid", "user", "client"])]
+    /// Do not ask; only --all does
+    #[arg(long)]
     yes: bool,
     #[command(flatten)]
     why: Why,

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use attesto_core::{Instant, Line, ServerReport};
 use attesto_server::snapshot_bytes;
 use attesto_store::{FeedHead, Read, RecordedRevocation, StoreError};
@@ -9,10 +11,19 @@ use super::record::kind_of;
 use super::{not_begun, with_head};
 use crate::context::{Place, now};
 use crate::failure::Failure;
-use crate::output::{Output, in_words, presentable, rfc3339, table, until};
+use crate::output::{Output, in_words, rfc3339, table, until};
 
 /// Records per query.
 const PAGE: i64 = 10_000;
+
+/// Two reports of a server are missing.
+const SILENT_AFTER: Duration = Duration::from_secs(3 * ServerReport::INTERVAL.as_secs());
+
+const SILENT: &str = "A server that was not heard of for more than 6 seconds was killed or is stuck: it reports every 2 seconds. \
+    Its row goes after 30 seconds. If its process still runs, see its log and restart it; else start another one.";
+
+const BEHIND: &str =
+    "A server that stays behind for more than a moment cannot read the database: see its log.";
 
 #[derive(Serialize)]
 struct Shown {
@@ -47,6 +58,8 @@ struct Server {
     seen_at: String,
     #[serde(skip)]
     age: String,
+    #[serde(skip)]
+    is_silent: bool,
 }
 
 /// Shows the feed as the database has it. No server is asked.
@@ -136,6 +149,7 @@ impl Server {
             seq: report.feed_seq,
             seen_at: rfc3339(report.seen_at),
             age: format!("{} ago", in_words(now.since(report.seen_at))),
+            is_silent: now.since(report.seen_at) > SILENT_AFTER,
             id: report.id,
             version: report.version,
         }
@@ -143,7 +157,7 @@ impl Server {
 
     fn row(&self) -> Vec<String> {
         let (seq, behind) = (self.seq.to_string(), self.behind.to_string());
-        vec![presentable(&self.id), presentable(&self.version), seq, behind, self.age.clone()]
+        vec![self.id.clone(), self.version.clone(), seq, behind, self.age.clone()]
     }
 }
 
@@ -170,12 +184,15 @@ impl Shown {
         }
         let rows = self.servers.iter().map(Server::row);
         let servers = table(&["server", "version", "published up to", "records behind", "heard of"], rows);
-        if self.servers.iter().all(|server| server.behind == 0) {
-            return servers;
-        }
-        format!(
-            "{servers}\nA server says every 2 seconds how far it is. One that was not heard of for longer has ended or is \
-             stuck; one that stays behind cannot read the database: see its log."
-        )
+        let (silent, reporting): (Vec<_>, Vec<_>) = self.servers.iter().partition(|server| server.is_silent);
+        [
+            Some(servers),
+            (!silent.is_empty()).then(|| SILENT.to_owned()),
+            reporting.iter().any(|server| server.behind > 0).then(|| BEHIND.to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("\n")
     }
 }

@@ -7,7 +7,7 @@ use super::choice::find;
 use super::operation::Operation;
 use crate::context::Place;
 use crate::failure::Failure;
-use crate::output::{Output, say};
+use crate::output::{Output, print};
 
 /// Print the public half of a key
 #[derive(Args)]
@@ -38,7 +38,7 @@ impl ExportPublic {
         let cannot = || Failure::new(format!("the public half of key {kid} cannot be written"));
         let jwk = keyring.public_jwk(kid).ok_or_else(cannot)?;
         match self.format {
-            Format::Jwk => say(&json(jwk)?),
+            Format::Jwk => print(&json(jwk)?),
             Format::Pem => {
                 let pem = public_key_pem(jwk).ok_or_else(cannot)?;
                 output.done(pem.trim_end(), &json!({"kid": kid, "pem": pem}))

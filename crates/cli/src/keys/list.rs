@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::choice::{purposes, states};
 use crate::context::{Place, now};
 use crate::failure::Failure;
-use crate::output::{Output, cell, in_words, presentable, rfc3339};
+use crate::output::{Output, cell, in_words, rfc3339};
 
 /// Which keys to show.
 #[derive(Args)]
@@ -100,7 +100,7 @@ fn show(mut table: KeyTable, facts: &KeyFacts, settings: &Settings, output: Outp
     ];
     output.list(&keys, &header, |key| {
         vec![
-            presentable(&key.kid),
+            key.kid.clone(),
             key.algorithm.to_owned(),
             key.purpose.to_owned(),
             key.state.to_owned(),

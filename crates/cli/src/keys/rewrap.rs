@@ -95,7 +95,7 @@ impl Rewrap {
 
 /// Whoever watches may leave: the work goes on.
 fn progress(line: &str) {
-    let _ = writeln!(stderr(), "{line}");
+    let _ = writeln!(stderr(), "{}", presentable(line));
 }
 
 /// How many changes are left: the ledger, and every key.
@@ -114,7 +114,7 @@ async fn prove(operation: &Operation) -> Result<(usize, i64), Failure> {
 }
 
 fn names(servers: &[ServerReport]) -> String {
-    let ids: Vec<_> = servers.iter().map(|server| presentable(&server.id)).collect();
+    let ids: Vec<_> = servers.iter().map(|server| server.id.as_str()).collect();
     match ids.as_slice() {
         [one] => format!("server {one} runs"),
         several => format!("{} servers ({}) run", several.len(), several.join(", ")),

@@ -343,6 +343,45 @@ fn mistakes_have_their_own_exit_codes() {
     }
 }
 
+/// Whoever pastes an identifier from a log or a token has not read it.
+#[test]
+fn a_terminal_obeys_neither_what_was_typed_nor_what_is_in_the_database() {
+    const TYPED: &str = "a\u{1b}[2J\u{9b}31m\nb";
+    // Else colours would be left out where nobody would see them, and these with them.
+    let authority = Authority::dev().with("CLICOLOR_FORCE", "1");
+    let server = authority.start();
+    for unknown in [
+        &["sessions", "revoke", TYPED][..],
+        &["sessions", "revoke", "--user", TYPED],
+        &["sessions", "revoke", "--client", TYPED],
+        &["sessions", "list", "--user", TYPED],
+        &["clients", "disable", TYPED],
+        &["clients", "enable", TYPED],
+        &["users", "delete", TYPED],
+        &["keys", "export-public", TYPED],
+    ] {
+        let line = authority.run(unknown).refused(1);
+        assert!(line.contains("a\\u{1b}[2J\\u{9b}31m\\nb") && is_plain(&line), "{unknown:?}: {line:?}");
+    }
+    let usage = [&[TYPED][..], &["users", "list", "--\u{1b}[2J"], &["feed", "tail", "--kind", TYPED]];
+    for wrong in usage.into_iter().chain([&["sessions", "revoke", "x", "--reason", TYPED][..]]) {
+        let (code, _, said) = authority.run(wrong).any();
+        assert!(code == Some(2) && is_plain(&said) && said.contains("try '--help'"), "{wrong:?}: {said:?}");
+    }
+    assert!(authority.run(&["users", "lst"]).any().2.contains("\u{1b}["), "what is harmless has colours");
+
+    let pair = server.sign_in();
+    authority.sqlite("UPDATE users SET username = 'd' || char(27) || '[2Jev' || char(155)");
+    for command in
+        [&["users", "list"][..], &["sessions", "list"], &["users", "disable", "d\u{1b}[2Jev\u{9b}"]]
+    {
+        let said = authority.run(command).done();
+        assert!(said.contains("d\\u{1b}[2Jev\\u{9b}") && is_plain(&said), "{command:?}: {said:?}");
+    }
+    let said = authority.run_with(&["explain"], &pair.access).done();
+    assert!(is_plain(&said), "{said:?}");
+}
+
 #[test]
 fn shells_learn_the_commands() {
     for (shell, sign) in
@@ -351,6 +390,11 @@ fn shells_learn_the_commands() {
         let script = run(attesto().args(["completions", shell]), "").done();
         assert!(script.contains(sign) && script.contains("revoke"), "{shell}");
     }
+}
+
+/// Nothing but text, in lines.
+fn is_plain(said: &str) -> bool {
+    said.chars().all(|character| character == '\n' || !character.is_control())
 }
 
 #[track_caller]

@@ -275,7 +275,6 @@ fn which_sessions_end_is_said_in_one_way() {
         &["x", "--user", "dev"],
         &["--user", "dev", "--client", "simplejwt"],
         &["--client", "simplejwt", "--all", "--yes"],
-        &["--user", "dev", "--yes"],
         &["--user", "dev", "--reason", " "],
     ] {
         let arguments = [&["sessions", "revoke"][..], wrong].concat();
@@ -284,7 +283,9 @@ fn which_sessions_end_is_said_in_one_way() {
     let line = authority.run(&["sessions", "revoke", "--client", "nobody"]).refused(1);
     assert_eq!(line, "there is no client nobody; `attesto clients list` shows all");
     assert!(after(&open(&authority), 0).is_empty());
-    let done = authority.json(&["sessions", "revoke", "--client", "simplejwt"]);
+    // What asks nothing needs no yes, and takes it.
+    authority.run(&["sessions", "revoke", "--user", "dev", "--yes"]).done();
+    let done = authority.json(&["sessions", "revoke", "--client", "simplejwt", "--yes"]);
     let sentence = "all sessions of simplejwt are over; it still obtains tokens";
     assert_eq!(done, json!({"client_id": "simplejwt", "done": sentence}));
 }
