@@ -193,7 +193,9 @@ export class Feed {
 
   async #fetch(path) {
     const headers = this.token && { authorization: `Bearer ${await this.token()}` };
-    const response = await fetch(this.issuer + path, { headers, signal: AbortSignal.timeout(1000 * TIMEOUT) });
+    const signal = AbortSignal.timeout(1000 * TIMEOUT);
+    // Nobody else has the feed, nor is the token for anybody else.
+    const response = await fetch(this.issuer + path, { headers, signal, redirect: "manual" });
     const why = response.headers.get("www-authenticate") ?? "";
     must(response.status === 200, `status ${response.status} ${why}`.trimEnd());
     const chunks = [];

@@ -124,6 +124,13 @@ def parse(raw):
     return value
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The token is for the authority alone, and only it has the feed."""
+
+    def redirect_request(self, *_):
+        return None
+
+
 class Feed:
     def __init__(self, issuer, token=None):
         """`token` gives an access token for each request, if the authority shows its feed to nobody without."""
@@ -172,10 +179,10 @@ class Feed:
     def fetch(self, path):
         request = urllib.request.Request(self.issuer + path, headers={"Accept-Encoding": "gzip"})
         if self.token:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token()}")  # for this host alone
+            request.add_header("Authorization", f"Bearer {self.token()}")
         deadline, body = time.monotonic() + TIMEOUT, bytearray()
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            with urllib.request.build_opener(NoRedirects).open(request, timeout=TIMEOUT) as response:
                 while chunk := response.read1(1 << 20):
                     body += chunk
                     must(len(body) <= MAX_BYTES and time.monotonic() < deadline, "too_large")

@@ -17,27 +17,25 @@ from consumer import KINDS, Feed
 
 FOR_EVER = 2**32 - 1
 MOST_COMMANDS = 50  # at a time: HAProxy takes 16 KiB
+NOT_WRITTEN = "the maps cannot be written, so the next start of HAProxy would be blind to what is new"
 
 
 class Maps(Feed):
     def __init__(self, issuer, folder, control, token=None):
         super().__init__(issuer, token)
         self.salts, self.revoked, self.control = Path(folder, "salts.map"), Path(folder, "revoked.map"), control
-        for file in (self.salts, self.revoked):
-            file.touch()  # HAProxy does not start without.
-        before = dict(line.split(" ") for line in self.salts.read_text().splitlines())
+        # HAProxy does not start without.
+        attempt(write, [(file, {}) for file in (self.revoked, self.salts) if not file.exists()], NOT_WRITTEN)
+        kept = self.salts.read_text() if self.salts.exists() else ""
+        before = dict(line.split(" ") for line in kept.splitlines())
         self.epoch, self.since, self.sent = int(before.get("epoch", -1)), int(before.get("since", 0)), {}
 
     def poll(self, query):
         super().poll(query)
         maps = self.maps(time.time())
-        for file, entries in maps:
-            write(file, entries)
-        try:
-            for file, entries in maps:
-                self.tell(file, entries)
-        except OSError as cause:  # Not there? It will read the files, which are always up to date.
-            logging.warning("HAProxy cannot be told through %s: %s", self.control, cause)
+        attempt(write, maps, NOT_WRITTEN)
+        # Not there? It will read the files.
+        attempt(self.tell, maps, f"HAProxy cannot be told through {self.control}")
 
     def maps(self, now):
         # HAProxy looks up with one salt. At another epoch, which has another, all that was issued before is refused.
@@ -85,6 +83,15 @@ class Maps(Feed):
             control.connect(self.control)
             control.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: control.recv(1 << 16), b"")).decode()
+
+
+def attempt(act, maps, otherwise):
+    """The other half is done also if this one cannot be: a running HAProxy, and the next start of it."""
+    try:
+        for file, entries in maps:
+            act(file, entries)
+    except OSError as cause:
+        logging.warning("%s: %s", otherwise, cause)
 
 
 def write(file, entries):

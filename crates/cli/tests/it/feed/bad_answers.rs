@@ -93,6 +93,23 @@ fn after_a_failure_nobody_waits_for_news() {
     });
 }
 
+/// Whoever is asked may be shown an access token.
+#[test]
+fn nobody_else_is_asked() {
+    let Some(programs) = Programs::find() else { return };
+    for_each(&programs, |feed, consumer| {
+        let elsewhere = Feed::start();
+        for status in ["302 Found", "307 Temporary Redirect"] {
+            let location = format!("location: {}/revocations\r\n", elsewhere.issuer());
+            let asked = feed.say(http(status, &location, b""));
+            until("it asks again", || (feed.asked().len() >= asked + 2).then_some(()));
+            assert!(elsewhere.told.lock().unwrap().asked.is_empty(), "{status} is followed");
+            feed.say(http("200 OK", "", &feed.answer(&feed.signer, 1, 1, ENDED)));
+            until("it recovers", || (consumer.age()? < 0.5).then_some(()));
+        }
+    });
+}
+
 #[test]
 fn a_new_key_is_fetched_and_not_too_often() {
     let Some(programs) = Programs::find() else { return };

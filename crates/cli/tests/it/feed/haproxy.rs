@@ -11,7 +11,7 @@ use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use attesto_server::Clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::programs::{Programs, documented};
@@ -25,6 +25,23 @@ const LONGEST_LATENCY: Duration = Duration::from_secs(2);
 /// How old the feed may be in the configuration, and for a test that waits for it.
 const MAY_BE_OLD: &str = "-m int gt 60";
 const MAY_HARDLY_BE_OLD: &str = "-m int gt 2";
+
+const MAPS: [&str; 2] = ["salts.map", "revoked.map"];
+
+/// Makes a key, writes its public half, and signs a token for each of some seconds from now.
+const FORGE: &str = r#"
+import json, sys, time
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+asked = json.loads(sys.stdin.readline())
+key, now = rsa.generate_private_key(65537, 2048), int(time.time())
+pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+open(asked["pem"], "wb").write(pem)
+times = [{"iat": now + later, "exp": now + later + 600} for later in asked["later"]]
+print(json.dumps([jwt.encode(asked["claims"] | each, key, "RS256", asked["header"]) for each in times]))
+"#;
 
 #[test]
 fn haproxy_refuses_what_is_revoked() {
@@ -69,7 +86,7 @@ fn haproxy_refuses_what_is_revoked() {
 #[test]
 fn haproxy_does_not_know_before_it_is_told_nor_when_it_was_long_ago() {
     let Some(scene) = Scene::set(MAY_HARDLY_BE_OLD) else { return };
-    for map in ["salts.map", "revoked.map"] {
+    for map in MAPS {
         fs::write(scene.path(map), "").unwrap();
     }
     let _proxy = scene.start();
@@ -95,6 +112,55 @@ fn another_epoch_refuses_what_is_older() {
     scene.refuses_soon("another epoch", &older.access);
     until("the next second", || (scene.ask(&scene.server.sign_in().access) == 200).then_some(()));
     assert_eq!(scene.ask(&older.access), 401);
+}
+
+#[test]
+fn haproxy_is_told_though_the_maps_cannot_be_written() {
+    let Some(scene) = Scene::set(MAY_BE_OLD) else { return };
+    let log = scene.path("maps.log");
+    let said_blind = || {
+        let said = fs::read_to_string(&log).unwrap();
+        said.matches("cannot be written, so the next start of HAProxy would be blind").count()
+    };
+    // Nothing can be written where a folder lies.
+    let drafts = ["salts.new", "revoked.new"].map(|draft| scene.path(draft));
+    for draft in &drafts {
+        fs::create_dir(draft).unwrap();
+    }
+    let _maps = Process(scene.follower().stderr(File::create(&log).unwrap()).spawn().unwrap());
+    until("it says so at its start, and after an answer", || (said_blind() >= 2).then_some(()));
+    for draft in &drafts {
+        fs::remove_dir(draft).unwrap();
+    }
+    assert_eq!(scene.server.blacklist(&scene.server.sign_in().refresh).status, 200);
+    let is_there = |map: &str| fs::metadata(scene.path(map)).is_ok_and(|map| map.len() > 0);
+    until("the maps are written", || MAPS.into_iter().all(is_there).then_some(()));
+
+    let _proxy = scene.start();
+    let (pair, before) = (scene.server.sign_in(), said_blind());
+    scene.passes(&pair.access);
+    // One of them may just be written.
+    for draft in &drafts {
+        until("a folder is made", || fs::create_dir(draft).ok());
+    }
+    assert_eq!(scene.server.blacklist(&pair.refresh).status, 200);
+    until("HAProxy is told", || (scene.ask(&pair.access) == 401).then_some(()));
+    assert!(said_blind() > before);
+}
+
+#[test]
+fn haproxy_refuses_what_comes_from_the_future() {
+    let Some(scene) = Scene::set(MAY_BE_OLD) else { return };
+    let [of_now, of_a_clock_that_is_ahead, of_later] = scene.forged([0, 30, 3600]);
+    let _maps = scene.follow();
+    let _proxy = scene.start();
+    scene.passes(&of_now);
+    scene.passes(&of_a_clock_that_is_ahead);
+    assert_eq!(scene.ask(&of_later), 401);
+    // Else it would be good after everything else is over.
+    scene.authority.run(&["sessions", "revoke", "--all", "--yes"]).done();
+    until("all is over", || (scene.ask(&of_now) == 401).then_some(()));
+    assert_eq!(scene.ask(&of_later), 401);
 }
 
 /// An authority, a service, and between the service and the world a HAProxy.
@@ -151,14 +217,33 @@ impl Scene {
     /// Starts the program that keeps the maps, and waits until they are there.
     fn follow(&self) -> Process {
         let began = fs::metadata(self.path("revoked.map")).and_then(|map| map.modified()).ok();
-        let mut command = self.programs.command("haproxy_map.py");
-        command.arg(issuer(&self.server)).arg(self.folder.path()).arg(self.path("control"));
-        let process = Process(command.stdin(Stdio::null()).spawn().unwrap());
+        let process = Process(self.follower().spawn().unwrap());
         until("the maps are written", || {
             let map = fs::metadata(self.path("revoked.map")).ok().filter(|map| map.len() > 0)?;
             (map.modified().ok() != began).then_some(())
         });
         process
+    }
+
+    /// The same, still to be started.
+    fn follower(&self) -> Command {
+        let mut command = self.programs.command("haproxy_map.py");
+        command.arg(issuer(&self.server)).arg(self.folder.path()).arg(self.path("control"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Tokens of a leaked key, issued some seconds from now. For a HAProxy that is still to be started.
+    fn forged(&self, later: [i64; 3]) -> [String; 3] {
+        self.programs.add("forge.py", FORGE);
+        let claims = json!({
+            "iss": issuer(&self.server), "aud": "attesto-dev", "sub": "a", "client_id": "b", "sid": "c", "jti": "d",
+        });
+        let header = json!({"typ": "at+jwt", "kid": self.kids[1]});
+        let asked = json!({
+            "pem": self.path("KID-2.pem"), "later": later, "claims": claims, "header": header,
+        });
+        serde_json::from_value(self.programs.ask("forge.py", [asked]).remove(0)).unwrap()
     }
 
     /// Starts HAProxy, and waits until it answers.
@@ -234,7 +319,7 @@ impl Scene {
         sleep(Duration::from_secs(3));
         self.ends("sessions revoke", |sid| vec!["sessions", "revoke", sid]);
         until("one for the other", || (count() == before + 1).then_some(()));
-        for map in ["salts.map", "revoked.map"] {
+        for map in MAPS {
             let written = || fs::read_to_string(self.path(map)).unwrap();
             until("HAProxy has what is written", || (self.told(map) == sorted(&written())).then_some(()));
         }
