@@ -1,6 +1,8 @@
 //! The operator's commands, each of them while the server runs, and what they change for those who are signed in.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -383,6 +385,29 @@ fn a_terminal_obeys_neither_what_was_typed_nor_what_is_in_the_database() {
 }
 
 #[test]
+fn the_program_takes_every_setting_that_is_documented() {
+    let file = documented("deploy/attesto.toml");
+    let settings: Vec<_> = file
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
+        .collect();
+    let names: BTreeSet<_> =
+        settings.iter().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    assert_eq!(names.len(), settings.len());
+
+    let page = documented("docs/configuration.md");
+    let (_, page) = page.split_once("\n## Settings\n").expect("a list of settings");
+    let (page, _) = page.split_once("\n## ").expect("its end");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    assert_eq!(rows.map(|(name, _)| name).collect::<BTreeSet<_>>(), names);
+
+    let authority = Authority::configured(&settings.join("\n"));
+    authority.set_up();
+    authority.run(&["users", "list"]).done();
+}
+
+#[test]
 fn shells_learn_the_commands() {
     for (shell, sign) in
         [("bash", "complete -F"), ("zsh", "#compdef attesto"), ("fish", "complete -c attesto")]
@@ -390,6 +415,10 @@ fn shells_learn_the_commands() {
         let script = run(attesto().args(["completions", shell]), "").done();
         assert!(script.contains(sign) && script.contains("revoke"), "{shell}");
     }
+}
+
+fn documented(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file)).unwrap()
 }
 
 /// Nothing but text, in lines.
