@@ -12,4 +12,5 @@ mod hostile;
 mod issuer;
 mod keys;
 mod token;
+mod vectors;
 mod verdicts;
