@@ -22,9 +22,14 @@ impl Watermark {
         self.0.is_some_and(|watermark| created_at.seconds() <= watermark.seconds())
     }
 
+    /// The first instant that it does not cover.
+    pub fn end(self) -> Option<Instant> {
+        Some(Instant::from_seconds(self.0?.seconds() + 1))
+    }
+
     /// How long a new session has to wait until it begins after the watermark; `None` if it need not.
     pub fn wait(self, now: Instant) -> Option<Duration> {
-        let first = Instant::from_seconds(self.0?.seconds() + 1);
+        let first = self.end()?;
         (first > now).then(|| first.since(now))
     }
 }

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use crate::error::StoreError;
 use crate::row::{RowOf, instant, millis};
 use crate::schema::{authority, clients, keys, users};
+use crate::session::Whose;
 use crate::store::{Read, Write};
 
 #[derive(Queryable, Selectable)]
@@ -110,6 +111,7 @@ impl Write<'_> {
             .set(authority::watermark_at.eq(watermark.0.map(Instant::as_millis)))
             .execute(self.connection)?;
         self.record(event)?;
+        self.revoke_sessions_after(watermark, Whose::Everybody, at)?;
         self.append_record(&Revocation {
             kind: RevocationKind::All,
             id: String::new(),

@@ -10,6 +10,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use crate::error::StoreError;
 use crate::row::{RowOf, instant, millis};
 use crate::schema::clients;
+use crate::session::Whose;
 use crate::store::{Read, Write};
 use crate::user::Added;
 
@@ -133,6 +134,7 @@ impl Write<'_> {
             .set(clients::watermark_at.eq(watermark.0.map(Instant::as_millis)))
             .execute(self.connection)?;
         self.record(event)?;
+        self.revoke_sessions_after(watermark, Whose::Client(id), at)?;
         self.append_revocation(RevocationKind::Client, &id.0, watermark.0.unwrap_or(at), at)?;
         Ok(Ending::Ended)
     }

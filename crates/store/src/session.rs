@@ -38,6 +38,14 @@ pub enum Kept {
     LostRace,
 }
 
+/// Whose sessions end together.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    User(&'a UserId),
+    Client(&'a ClientId),
+    Everybody,
+}
+
 /// A session as operators see it.
 #[derive(Clone, Debug)]
 pub struct ListedSession {
@@ -206,7 +214,7 @@ impl Write<'_> {
         reason: Reason,
         event: &AuditEvent,
     ) -> Result<Ending, StoreError> {
-        let ended: Option<(String, String)> = diesel::update(sessions::table)
+        let ended: Option<(String, String, i64)> = diesel::update(sessions::table)
             .filter(sessions::id.eq(&id.0))
             .filter(sessions::revoked_at.is_null()) // the guard
             .set((
@@ -214,17 +222,51 @@ impl Write<'_> {
                 sessions::revocation_reason.eq(reason.as_str()),
                 sessions::sealed_successor.eq(None::<Vec<u8>>),
             ))
-            .returning((sessions::user_id, sessions::client_id))
+            .returning((sessions::user_id, sessions::client_id, sessions::last_used_at))
             .get_result(self.connection)
             .optional()?;
-        let Some((user_id, client_id)) = ended else { return self.why_not_ended(id) };
+        let Some((user_id, client_id, last_used_at)) = ended else { return self.why_not_ended(id) };
         let event = event.clone().session(id).user(&UserId(user_id)).client(&ClientId(client_id));
         // An operator may have said it in a sentence.
         let event = if event.reason.is_some() { event } else { event.because(reason) };
         self.record(&event)?;
         let at = self.end_at(event.at)?;
-        self.append_revocation(RevocationKind::Session, &id.0, at, at)?;
+        self.append_end_of_session(&id.0, last_used_at, at)?;
         Ok(Ending::Ended)
+    }
+
+    /// Ends what the watermark of an end at `at` misses, one by one: sessions that were begun or refreshed by a clock that
+    /// was ahead. A watermark that covers them would have everybody wait until then.
+    pub(crate) fn revoke_sessions_after(
+        &mut self,
+        watermark: Watermark,
+        whose: Whose<'_>,
+        at: Instant,
+    ) -> Result<(), StoreError> {
+        let Some(end) = watermark.end() else { return Ok(()) };
+        let later = diesel::update(sessions::table)
+            .filter(sessions::last_used_at.ge(end.as_millis()))
+            .filter(sessions::revoked_at.is_null())
+            .set((
+                sessions::revoked_at.eq(at.as_millis()),
+                sessions::revocation_reason.eq(Reason::Operator.as_str()),
+                sessions::sealed_successor.eq(None::<Vec<u8>>),
+            ))
+            .into_boxed();
+        let theirs = match whose {
+            Whose::User(id) => later.filter(sessions::user_id.eq(&id.0)),
+            Whose::Client(id) => later.filter(sessions::client_id.eq(&id.0)),
+            Whose::Everybody => later,
+        };
+        let ended: Vec<(String, i64)> =
+            theirs.returning((sessions::id, sessions::last_used_at)).get_results(self.connection)?;
+        ended.iter().try_for_each(|(id, last_used_at)| self.append_end_of_session(id, *last_used_at, at))
+    }
+
+    /// It lives as long as the last access token, also if that was issued by a clock that was ahead.
+    fn append_end_of_session(&mut self, id: &str, last_used_at: i64, at: Instant) -> Result<(), StoreError> {
+        let last_issued_at = at.max(Instant::from_millis(last_used_at));
+        self.append_revocation(RevocationKind::Session, id, at, last_issued_at)
     }
 
     /// Removes up to `batch` sessions that have expired, and whose last access token has too; says how many. Until then

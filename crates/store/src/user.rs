@@ -8,6 +8,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use crate::error::StoreError;
 use crate::row::{RowOf, instant};
 use crate::schema::users;
+use crate::session::Whose;
 use crate::store::{Read, Write};
 
 /// Whether a row could be added.
@@ -146,6 +147,7 @@ impl Write<'_> {
             .set(users::watermark_at.eq(watermark.0.map(Instant::as_millis)))
             .execute(self.connection)?;
         self.record(event)?;
+        self.revoke_sessions_after(watermark, Whose::User(id), at)?;
         self.append_revocation(RevocationKind::Subject, &id.0, watermark.0.unwrap_or(at), at)?;
         Ok(Ending::Ended)
     }

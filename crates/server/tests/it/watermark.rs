@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use attesto_core::{RevocationKind, VERIFIER_MARGIN};
+use attesto_core::{RevocationKind, ServerReport, VERIFIER_MARGIN};
 use attesto_server::block_on;
+use attesto_store::RecordedRevocation;
 use futures_util::future::join_all;
 
 use crate::fixture::{
     ADA, Act, Authority, BLACKLISTED, BUSY, DAY, Mode, NEW_PASSWORD, NO_ACCOUNT, NOW, PASSWORD, SECOND,
-    Switch, USER_ID, claims,
+    Switch, USER_ID, VERIFIED_BLACKLISTED, claims,
 };
 
 /// A sign-in reads the clock when it reserves its attempt, when it looks for watermarks, and when it decides. After
@@ -168,6 +169,70 @@ async fn a_watermark_far_ahead_refuses_sign_ins_until_it_has_passed_and_counts_n
         let pair = authority.sign_in().await;
         authority.refresh(&pair.refresh).await.pair();
     }
+}
+
+/// For two days it would be in force nowhere, and then as good as any.
+#[actix_web::test]
+async fn what_was_issued_by_a_clock_that_was_days_ahead_can_be_ended_and_keeps_nobody_out() {
+    let ahead = 2 * DAY;
+    for act in ENDS.into_iter().chain(WITHDRAWALS) {
+        let authority = Authority::new().await;
+        let before = authority.sign_in().await;
+        be_seen(&authority).await;
+        authority.clock.advance(ahead);
+        be_seen(&authority).await;
+        let (renewed, begun) = (authority.refresh(&before.refresh).await.pair(), authority.sign_in().await);
+        authority.clock.set_back(ahead);
+        be_seen(&authority).await;
+
+        let at = authority.clock.now();
+        authority.operator(&[act]).await;
+        authority.clock.advance(2 * SECOND);
+        if ENDS.contains(&act) {
+            let new = authority.sign_in().await;
+            authority.refresh(&new.refresh).await.pair();
+        }
+        // Their time comes.
+        authority.clock.advance(ahead);
+        authority.operator(&[Act::EnableUser, Act::EnableClient]).await;
+        let records = authority.revocations().await;
+        for pair in [renewed, begun] {
+            assert_ne!(authority.refresh(&pair.refresh).await.status, 200, "{act:?}");
+            authority.verify(&pair.access).await.is(400, VERIFIED_BLACKLISTED);
+            let claims = claims(&pair.access);
+            let until = claims["exp"].as_i64().unwrap() * 1000;
+            let is_told = |record: &&RecordedRevocation| record.id == claims["sid"].as_str().unwrap();
+            let record = records.iter().find(is_told).expect("services hear of it");
+            assert!(record.not_before == at.as_millis() && record.expires_at > until, "{act:?}");
+        }
+    }
+}
+
+/// A user can log out what was begun then.
+#[actix_web::test]
+async fn a_session_that_was_refreshed_by_a_clock_that_was_ahead_is_over_until_its_last_token_is() {
+    let authority = Authority::with("simplejwt_rotates = false").await;
+    let pair = authority.sign_in().await;
+    authority.clock.advance(2 * DAY);
+    let access = authority.refresh(&pair.refresh).await.json()["access"].as_str().unwrap().to_owned();
+    authority.clock.set_back(2 * DAY);
+    authority.blacklist(&pair.refresh).await.is(200, "{}");
+    let [record] = &authority.revocations().await[..] else { panic!("one record") };
+    assert!(record.expires_at > claims(&access)["exp"].as_i64().unwrap() * 1000);
+}
+
+/// What a server writes every two seconds.
+async fn be_seen(authority: &Authority) {
+    let report = ServerReport {
+        id: "one".to_owned(),
+        version: String::new(),
+        kek_ids: Vec::new(),
+        confirmed_kids: Vec::new(),
+        key_version: 1,
+        seen_at: authority.clock.now(),
+        feed_seq: 0,
+    };
+    authority.write(move |tx| tx.put_server(&report)).await;
 }
 
 /// An authority whose signatures can be interrupted.
