@@ -7,10 +7,12 @@ mod differential;
 mod es256;
 #[cfg(feature = "reqwest")]
 mod fetch;
+mod fuzz;
 mod hostile;
 #[cfg(feature = "reqwest")]
 mod issuer;
 mod keys;
+mod mutations;
 mod token;
 mod vectors;
 mod verdicts;
