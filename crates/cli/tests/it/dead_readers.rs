@@ -1,11 +1,14 @@
-//! Clients that ask for much and read nothing.
+//! Clients that ask for much and read nothing, that hang up, or that are too many.
 
 use std::fs;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::authority::Authority;
 use crate::http::{Connection, get};
-use crate::process::until;
+use crate::process::{after, until};
 use crate::server::Server;
 
 const RECORDS: usize = 100_000;
@@ -14,6 +17,9 @@ const RECORDS: usize = 100_000;
 const SNAPSHOT: usize = RECORDS * 24 * 16 / 9;
 
 const CLIENTS: usize = 200;
+
+/// As long as anybody may.
+const POLL: &str = "/revocations?after=0&wait=25";
 
 #[test]
 fn clients_that_never_read_take_little_memory_and_nobodys_turn() {
@@ -24,7 +30,7 @@ fn clients_that_never_read_take_little_memory_and_nobodys_turn() {
     assert!(server.get("/revocations").body.len() > SNAPSHOT);
     let before = memory(&server);
 
-    let dead: Vec<_> = (0..CLIENTS).map(|_| ask_and_read_nothing(&server)).collect();
+    let dead: Vec<_> = (0..CLIENTS).map(|_| ask(&server, "/revocations")).collect();
     until("all of them are being answered", || (dead.iter().all(is_answered)).then_some(()));
     for _ in 0..3 {
         assert!(server.get("/revocations").body.len() > SNAPSHOT, "others get theirs");
@@ -38,6 +44,52 @@ fn clients_that_never_read_take_little_memory_and_nobodys_turn() {
     server.stop();
 }
 
+#[test]
+fn who_hangs_up_does_not_wait_any_more() {
+    let authority = Authority::dev();
+    let server = authority.start();
+    let reset = |stream: TcpStream| set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+    for (how, hang_up) in [("FIN", drop as fn(TcpStream)), ("RST", reset)] {
+        let begun = Instant::now();
+        let polls: Vec<_> = (0..30).map(|_| ask(&server, POLL)).collect();
+        until("all wait", || (waiters(&server) == polls.len()).then_some(()));
+        polls.into_iter().for_each(hang_up);
+        until("nobody waits", || (waiters(&server) == 0).then_some(()));
+        // After 25 s they would have been answered.
+        assert!(begun.elapsed() < Duration::from_secs(20), "{how}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn half_of_the_files_are_kept_for_those_who_do_not_wait() {
+    const FILES: usize = 256;
+    let authority = Authority::dev();
+    let limited = authority.try_start_as(|command| after(&format!("ulimit -n {FILES}"), &command));
+    let server = limited.unwrap();
+    let polls: Vec<_> = (0..FILES / 2).map(|_| ask(&server, POLL)).collect();
+    until("all wait", || (waiters(&server) == polls.len()).then_some(()));
+    for _ in 0..3 {
+        let refused = server.get(POLL);
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    }
+    assert_eq!(waiters(&server), polls.len(), "and nobody gave way");
+    for path in
+        ["/.well-known/jwks.json", "/revocations", "/revocations?after=0", "/revocations?after=9&wait=25"]
+    {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+    server.refresh(&server.sign_in().refresh).pair();
+
+    drop(polls);
+    until("nobody waits", || (waiters(&server) == 0).then_some(()));
+    assert_eq!(server.get("/revocations?after=0&wait=1").status, 200);
+}
+
+fn waiters(server: &Server) -> usize {
+    let metrics = server.get("/metrics").body;
+    metrics.lines().find_map(|line| line.strip_prefix("attesto_feed_waiters ")).unwrap().parse().unwrap()
+}
+
 fn insert(authority: &Authority, records: usize) {
     authority.sqlite(&format!(
         "WITH RECURSIVE place (seq) AS (VALUES (1) UNION ALL SELECT seq + 1 FROM place WHERE seq < {records})
@@ -46,9 +98,10 @@ fn insert(authority: &Authority, records: usize) {
     ));
 }
 
-fn ask_and_read_nothing(server: &Server) -> TcpStream {
+/// Asks, and reads nothing.
+fn ask(server: &Server, path: &str) -> TcpStream {
     let mut connection = Connection::open(server.address).unwrap();
-    connection.send(&get("/revocations")).unwrap();
+    connection.send(&get(path)).unwrap();
     connection.into_stream()
 }
 

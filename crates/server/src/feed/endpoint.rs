@@ -56,7 +56,8 @@ async fn news(
 ) -> Result<HttpResponse, Failure> {
     let mut present = app.feed.present()?;
     let known = Position { epoch: query.epoch.unwrap_or(present.position.epoch), seq: after };
-    if known == present.position {
+    // Who does not wait needs no place.
+    if known == present.position && !query.wait.is_zero() {
         app.feed.wait(known, query.wait, &app.stopping).await?;
         present = app.feed.present()?;
     }
