@@ -162,5 +162,6 @@ mod tests {
     fn a_terminal_obeys_nobody_elses_text() {
         assert_eq!(presentable("kid-_09"), "kid-_09");
         assert_eq!(presentable("a\u{1b}[2J\n\u{9b}\"é\""), "a\\u{1b}[2J\\n\\u{9b}\"é\"");
+        assert!(table(&["id"], [vec!["a\nb".to_owned()]]).contains("a\\nb"));
     }
 }
