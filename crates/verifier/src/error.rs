@@ -5,15 +5,20 @@ use attesto_token::JwsError;
 /// | errors | HTTP status | `error` (RFC 6750 §3.1) |
 /// | --- | --- | --- |
 /// | [`Missing`](Self::Missing) | 401 | none |
+/// | [`InvalidRequest`](Self::InvalidRequest) | 400 | `invalid_request` |
 /// | [`InsufficientScope`](Self::InsufficientScope) | 403 | `insufficient_scope` |
-/// | [`KeysUnavailable`](Self::KeysUnavailable) | 503 | none: the token is not to blame |
+/// | [`KeysUnavailable`](Self::KeysUnavailable), [`RevocationsUnavailable`](Self::RevocationsUnavailable) | 503 | none: the token is not to blame |
 /// | all others | 401 | `invalid_token` |
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request carries no access token. `verify` never says so; it is here for the code that looks for one.
+    /// The request carries no access token. [`bearer_token`](crate::bearer_token) says so, `verify` never.
     #[error("there is no access token")]
     Missing,
+    /// The request has more than one `Authorization`, or its credentials are not a token after `Bearer` (RFC 6750 §2.1,
+    /// §3.1). [`bearer_token`](crate::bearer_token) says so, `verify` never.
+    #[error("the request needs exactly one Authorization header with one Bearer token")]
+    InvalidRequest,
     /// Not a compact JWS (RFC 7515 §7.1) whose header and payload are JSON objects with unique members.
     #[error("the token is malformed")]
     Malformed,
@@ -72,6 +77,9 @@ pub enum Error {
     /// No key set is there yet, or the last good one is a day old: the issuer cannot be reached.
     #[error("the keys of the issuer are unavailable")]
     KeysUnavailable,
+    /// Which tokens were revoked is not known, or has not been heard of for too long.
+    #[error("the revocations of the issuer are unavailable")]
+    RevocationsUnavailable,
 }
 
 impl Error {
@@ -79,6 +87,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
+            Self::InvalidRequest => "invalid_request",
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
             Self::AlgNotAllowed => "alg_not_allowed",
@@ -97,23 +106,27 @@ impl Error {
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::Revoked => "revoked",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::RevocationsUnavailable => "revocations_unavailable",
         }
     }
 
     /// The HTTP status to answer with.
     pub fn status(&self) -> u16 {
-        match self.rfc6750() {
-            Some("insufficient_scope") => 403,
-            None if *self == Self::KeysUnavailable => 503,
+        match self {
+            Self::InvalidRequest => 400,
+            Self::InsufficientScope { .. } => 403,
+            Self::KeysUnavailable | Self::RevocationsUnavailable => 503,
             _ => 401,
         }
     }
 
     /// The `error` parameter of RFC 6750 §3.1. `None` where the section wants none ([`Missing`](Self::Missing)) and
-    /// where the fault is not the token's ([`KeysUnavailable`](Self::KeysUnavailable)).
+    /// where the fault is not the token's ([`KeysUnavailable`](Self::KeysUnavailable),
+    /// [`RevocationsUnavailable`](Self::RevocationsUnavailable)).
     pub fn rfc6750(&self) -> Option<&'static str> {
         match self {
-            Self::Missing | Self::KeysUnavailable => None,
+            Self::Missing | Self::KeysUnavailable | Self::RevocationsUnavailable => None,
+            Self::InvalidRequest => Some("invalid_request"),
             Self::InsufficientScope { .. } => Some("insufficient_scope"),
             Self::Malformed
             | Self::TooLarge
@@ -146,6 +159,11 @@ impl Error {
     /// );
     /// ```
     pub fn www_authenticate(&self, realm: &str) -> Option<String> {
+        self.challenge(realm, None)
+    }
+
+    /// `resource_metadata` is the address of RFC 9728 §5.1.
+    pub(crate) fn challenge(&self, realm: &str, resource_metadata: Option<&str>) -> Option<String> {
         if self.status() == 503 {
             return None;
         }
@@ -156,6 +174,9 @@ impl Error {
         }
         if let Self::InsufficientScope { required } = self {
             parameters.push(format!("scope={}", quoted(&required.join(" "))));
+        }
+        if let Some(url) = resource_metadata {
+            parameters.push(format!("resource_metadata={}", quoted(url)));
         }
         Some(format!("Bearer {}", parameters.join(", ")))
     }

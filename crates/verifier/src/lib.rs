@@ -74,12 +74,17 @@
 //! | `aws-lc` | yes | signatures by aws-lc-rs |
 //! | `ring` | no | signatures by ring; with both, aws-lc-rs is used |
 //! | `reqwest` | yes | fetching keys from a URL, on tokio |
+//! | `tower` | no | `VerifierLayer` for any tower service |
+//! | `axum` | no | `Authenticated`, an extractor for axum 0.8; brings `tower` |
+//! | `actix` | no | `Authenticated`, an extractor for actix-web 4, and `VerifierMiddleware` |
 #![warn(missing_docs)]
 
 #[cfg(not(any(feature = "aws-lc", feature = "ring")))]
 compile_error!("attesto-verifier needs a signature backend: enable the feature `aws-lc` (default) or `ring`");
 
+mod adapter;
 mod backend;
+mod bearer;
 mod builder;
 mod claims;
 mod clock;
@@ -88,13 +93,22 @@ mod error;
 mod fetch;
 mod keys;
 mod policy;
+mod protected_resource;
 #[cfg(feature = "reqwest")]
 mod schedule;
 #[cfg(test)]
 mod vectors;
 mod verifier;
 
+#[cfg(any(feature = "actix", feature = "axum"))]
+pub use adapter::Authenticated;
+pub use adapter::{Denied, ResourceServer};
+#[cfg(feature = "tower")]
+pub use adapter::{VerifierLayer, VerifierService};
+#[cfg(feature = "actix")]
+pub use adapter::{VerifierMiddleware, VerifierMiddlewareService};
 pub use attesto_token::{Algorithm, JwkError, JwkSet};
+pub use bearer::bearer_token;
 pub use builder::{BuildError, VerifierBuilder};
 pub use claims::StandardClaims;
 pub use clock::Clock;
@@ -103,4 +117,5 @@ pub use error::Error;
 pub use fetch::KeySetStatus;
 pub use keys::NoUsableKey;
 pub use policy::TokenType;
+pub use protected_resource::{InvalidResource, ProtectedResource};
 pub use verifier::{Verified, Verifier};

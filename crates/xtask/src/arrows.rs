@@ -41,8 +41,8 @@ const KEPT_UNDER: [(&str, &[&str]); 6] = [
     ("diesel", &["attesto-store"]),
     ("diesel_migrations", &["attesto-store"]),
     ("libsqlite3-sys", &["attesto-store"]),
-    // HTTP; the binary starts the server's runtime.
-    ("actix-web", &["attesto-server", "attesto"]),
+    // HTTP; the binary starts the server's runtime, and the verifier has an adapter for services.
+    ("actix-web", &["attesto-server", "attesto", "attesto-verifier"]),
     // Private keys; the verifier uses the public half.
     ("jsonwebtoken", &["attesto-keyring"]),
     ("aws-lc-rs", &["attesto-keyring", "attesto-verifier"]),

@@ -111,8 +111,9 @@ impl Checks {
 
     fn tests(&mut self) -> Result<(), Failure> {
         self.test(&["--workspace"])?;
-        // The verifier's other backend: everywhere else aws-lc stands beside it.
-        self.test(&["--package", "attesto-verifier", "--no-default-features", "--features", "ring,reqwest"])
+        // The verifier's other backend: everywhere else aws-lc stands beside it. And its adapters.
+        let features = "ring,reqwest,actix,axum";
+        self.test(&["--package", "attesto-verifier", "--no-default-features", "--features", features])
     }
 
     fn test(&mut self, selection: &[&str]) -> Result<(), Failure> {
@@ -146,6 +147,10 @@ fn clippy() -> Result<(), Failure> {
         &["--workspace"][..],
         &["--package", "attesto-verifier", "--no-default-features", "--features", "aws-lc"],
         &["--package", "attesto-verifier", "--no-default-features", "--features", "ring"],
+        &["--package", "attesto-verifier", "--no-default-features", "--features", "ring,actix"],
+        &["--package", "attesto-verifier", "--no-default-features", "--features", "ring,axum"],
+        &["--package", "attesto-verifier", "--no-default-features", "--features", "ring,tower"],
+        &["--package", "attesto-verifier", "--all-features"],
     ] {
         let mut clippy = command::cargo(["clippy", "--locked", "--all-targets"]);
         clippy.args(selection).args(["--", "-D", "warnings"]);
@@ -155,7 +160,9 @@ fn clippy() -> Result<(), Failure> {
 }
 
 fn doc() -> Result<(), Failure> {
+    // Without features no page of the verifier would name its adapters.
     let mut doc = command::cargo(["doc", "--workspace", "--locked", "--no-deps", "--document-private-items"]);
+    doc.args(["--features", "attesto-verifier/actix,attesto-verifier/axum"]);
     command::run(doc.env("RUSTDOCFLAGS", "-D warnings"), "the warnings are listed above")
 }
 

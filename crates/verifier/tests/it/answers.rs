@@ -1,6 +1,6 @@
-use attesto_verifier::Error;
+use attesto_verifier::{Error, ProtectedResource, ResourceServer};
 
-use crate::token::{KEY, OTHER_KEY, claims, verdict, with};
+use crate::token::{KEY, OTHER_KEY, claims, verdict, verifier, with};
 
 /// Status, code and challenge are an interface: a change here is a breaking one.
 #[test]
@@ -21,6 +21,7 @@ fn a_token_that_is_refused_is_an_invalid_token() {
         (Error::ClaimMissing("exp"), "claim_missing", "the claim exp is missing"),
         (Error::ClaimInvalid("exp"), "claim_invalid", "the claim exp is invalid"),
         (Error::ClaimsMismatch, "claims_mismatch", "the claims are not those that are expected here"),
+        (Error::Revoked, "revoked", "the token was revoked"),
     ];
     for (error, code, description) in table {
         assert_eq!((error.status(), error.code(), error.rfc6750()), (401, code, Some("invalid_token")));
@@ -47,11 +48,89 @@ fn what_else_is_answered() {
                 r#"Bearer realm="orders", error="insufficient_scope", error_description="the token lacks a required scope", scope="a b""#,
             ),
         ),
+        (
+            Error::InvalidRequest,
+            400,
+            "invalid_request",
+            Some("invalid_request"),
+            Some(
+                r#"Bearer realm="orders", error="invalid_request", error_description="the request needs exactly one Authorization header with one Bearer token""#,
+            ),
+        ),
         (Error::KeysUnavailable, 503, "keys_unavailable", None, None),
+        (Error::RevocationsUnavailable, 503, "revocations_unavailable", None, None),
     ];
     for (error, status, code, rfc6750, challenge) in table {
         assert_eq!((error.status(), error.code(), error.rfc6750()), (status, code, rfc6750));
         assert_eq!(error.www_authenticate("orders").as_deref(), challenge);
+    }
+}
+
+#[test]
+fn an_answer_is_status_headers_and_body() {
+    let resource = ProtectedResource::new("https://api.example").unwrap();
+    let server = ResourceServer::new(verifier()).realm("orders").protected_resource(resource);
+    let metadata = r#"resource_metadata="https://api.example/.well-known/oauth-protected-resource""#;
+    let table = [
+        (
+            Error::Missing,
+            401,
+            ("www-authenticate", format!(r#"Bearer realm="orders", {metadata}"#)),
+            r#"{"error_description":"there is no access token"}"#,
+        ),
+        (
+            Error::InvalidRequest,
+            400,
+            (
+                "www-authenticate",
+                format!(
+                    r#"Bearer realm="orders", error="invalid_request", error_description="the request needs exactly one Authorization header with one Bearer token", {metadata}"#
+                ),
+            ),
+            r#"{"error":"invalid_request","error_description":"the request needs exactly one Authorization header with one Bearer token"}"#,
+        ),
+        (
+            Error::Revoked,
+            401,
+            (
+                "www-authenticate",
+                format!(
+                    r#"Bearer realm="orders", error="invalid_token", error_description="the token was revoked", {metadata}"#
+                ),
+            ),
+            r#"{"error":"invalid_token","error_description":"the token was revoked"}"#,
+        ),
+        (
+            Error::InsufficientScope { required: vec!["a".to_owned(), "b".to_owned()] },
+            403,
+            (
+                "www-authenticate",
+                format!(
+                    r#"Bearer realm="orders", error="insufficient_scope", error_description="the token lacks a required scope", scope="a b", {metadata}"#
+                ),
+            ),
+            r#"{"error":"insufficient_scope","error_description":"the token lacks a required scope"}"#,
+        ),
+        (
+            Error::KeysUnavailable,
+            503,
+            ("retry-after", "5".to_owned()),
+            r#"{"error":"temporarily_unavailable","error_description":"the keys of the issuer are unavailable"}"#,
+        ),
+        (
+            Error::RevocationsUnavailable,
+            503,
+            ("retry-after", "5".to_owned()),
+            r#"{"error":"temporarily_unavailable","error_description":"the revocations of the issuer are unavailable"}"#,
+        ),
+    ];
+    for (error, status, (name, value), body) in table {
+        let denied = server.deny(error.clone());
+        assert_eq!((denied.error(), denied.status(), denied.body().as_str()), (&error, status, body));
+        assert_eq!(
+            denied.headers(),
+            [(name, value.as_str()), ("cache-control", "no-store"), ("content-type", "application/json")]
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! What `attesto-verifier` accepts, what it refuses and why, and how it keeps its keys.
 
+#[cfg(all(feature = "actix", feature = "axum"))]
+mod adapters;
 mod algorithms;
 mod answers;
 mod build;

@@ -1,0 +1,39 @@
+use std::ops::Deref;
+
+use super::denied::Denied;
+use super::resource_server::ResourceServer;
+use crate::verifier::Verified;
+
+/// The argument of a handler that is called with a good access token alone: its [`Verified`] claims, as `C`.
+///
+/// Every other request is answered with [`Denied`], as RFC 6750 says. The [`ResourceServer`] comes from the state of an
+/// axum router or the `app_data` of an actix app.
+#[derive(Clone, Debug)]
+pub struct Authenticated<C> {
+    verified: Verified<C>,
+    server: ResourceServer,
+}
+
+impl<C> Authenticated<C> {
+    pub(crate) fn new(verified: Verified<C>, server: ResourceServer) -> Self {
+        Self { verified, server }
+    }
+
+    /// Fails with the 403 of RFC 6750 §3.1 if the token does not have this scope.
+    pub fn require_scope(&self, scope: &str) -> Result<(), Denied> {
+        self.verified.require_scope(scope).map_err(|error| self.server.deny(error))
+    }
+
+    /// The claims alone.
+    pub fn into_inner(self) -> Verified<C> {
+        self.verified
+    }
+}
+
+impl<C> Deref for Authenticated<C> {
+    type Target = Verified<C>;
+
+    fn deref(&self) -> &Verified<C> {
+        &self.verified
+    }
+}

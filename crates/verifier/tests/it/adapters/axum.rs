@@ -1,0 +1,82 @@
+use ::axum::extract::{Extension, FromRef};
+use ::axum::routing::{any, get};
+use ::axum::{Router, serve};
+use attesto_verifier::{
+    Authenticated, Denied, ProtectedResource, ResourceServer, Verified, Verifier, VerifierLayer,
+};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::wire::{Request, Service};
+use super::{bearer, good, server};
+use crate::token::verifier;
+
+async fn start(router: Router) -> Service {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { serve(listener, router).await });
+    Service::Loopback(address)
+}
+
+async fn subject(user: Authenticated<Value>) -> String {
+    user.std.subject.clone()
+}
+
+pub(crate) async fn extractor(server: &ResourceServer) -> Service {
+    let resource = ProtectedResource::new("https://api.example/orders").unwrap();
+    let resource = resource.authorization_server("https://auth.example").scopes(&["orders:read"]);
+    let router = Router::new()
+        .route("/orders", any(subject))
+        .route(resource.well_known_path(), get(resource.clone()))
+        .with_state(server.clone());
+    start(router).await
+}
+
+pub(crate) async fn layer(server: &ResourceServer) -> Service {
+    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject;
+    let layer = VerifierLayer::<Value>::new(server.clone());
+    start(Router::new().route("/orders", any(subject)).layer(layer)).await
+}
+
+#[derive(Clone)]
+struct State {
+    verifier: Verifier,
+}
+
+impl FromRef<State> for ResourceServer {
+    fn from_ref(state: &State) -> Self {
+        Self::new(state.verifier.clone()).realm("orders")
+    }
+}
+
+#[tokio::test]
+async fn the_verifier_is_the_state_or_part_of_it() {
+    let routes = || Router::new().route("/orders", get(subject));
+    let alone = start(routes().with_state(verifier())).await;
+    let part =
+        start(Router::new().route("/orders", get(subject)).with_state(State { verifier: verifier() })).await;
+    for service in [alone, part] {
+        assert_eq!(service.ask(&bearer(&good())).await.status, 200);
+        assert_eq!(service.ask(&super::orders()).await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_asks_for_a_scope() {
+    async fn cancel(user: Authenticated<Value>) -> Result<&'static str, Denied> {
+        user.require_scope("orders:write")?;
+        user.require_scope("orders:cancel")?;
+        Ok("cancelled")
+    }
+    let service = start(Router::new().route("/orders", get(cancel)).with_state(server())).await;
+    super::assert_lacks_cancel(&service.ask(&bearer(&good())).await);
+}
+
+#[tokio::test]
+async fn a_forgotten_layer_lets_nobody_through() {
+    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject;
+    let service = start(Router::new().route("/orders", get(subject))).await;
+    for request in [bearer(&good()), Request::new("GET", "/orders")] {
+        assert_eq!(service.ask(&request).await.status, 500);
+    }
+}
