@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use attesto_core::{
-    AuditEvent, ClientId, Ending, Event, Instant, KeyChange, KeyState, PasswordHash, Reason, Revocation,
-    RevocationKind, ServerReport, SessionId, UserId, VERIFIER_MARGIN,
+    AuditEvent, ClientId, Ending, Event, Feed, Instant, KeyChange, KeyState, KeyUse, PasswordHash, Reason,
+    Revocation, RevocationKind, ServerReport, SessionId, UserId, VERIFIER_MARGIN,
 };
 use attesto_store::{Bounds, Changed, Read, RecordedRevocation, StoreError, Write};
 
@@ -170,6 +170,38 @@ async fn of_every_end_nothing_is_left_in_the_feed_an_hour_later() {
         assert_eq!(purge(alive_until - Duration::from_millis(1)).await, 0, "{what:?}");
         assert_eq!(purge(hour_later).await, 1, "{what:?}");
         assert!(database.rows("revocations").is_empty(), "{what:?}");
+    }
+}
+
+/// Whoever signed it: a database that was restored knows neither what was configured since, nor what was signed.
+#[tokio::test]
+async fn the_record_of_everybody_lives_as_long_as_any_token() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let revoke: End = |write, event| write.revoke_all_sessions(event).map(|()| Ending::Ended);
+    let renew: End = |write, event| {
+        write.begin_feed(&Feed { epoch: NOW, salt: [1; 16] })?;
+        write.renew_feed(&Feed { epoch: NOW + HOUR, salt: [2; 16] }, event).map(|_| Ending::Ended)
+    };
+    for (what, end, longest) in
+        [(Event::AllSessionsRevoked, revoke, LONGEST_ACCESS_LIFETIME), (Event::FeedRenewed, renew, HOUR)]
+    {
+        for (until, expected) in [(None, longest), (Some(longest / 2), longest), (Some(3 * HOUR), 3 * HOUR)] {
+            let database = Database::new().await;
+            if let Some(until) = until {
+                // It never signed here.
+                let mut change = key_change(None, vec![key("elsewhere", RS256, KeyState::Retiring)]);
+                let used = KeyUse { latest_exp: Some(NOW + until), signatures: 0 };
+                change.used = Some(("elsewhere".to_owned(), used));
+                assert_eq!(database.change_keys(change, &[]).await.unwrap(), Changed::Yes);
+            }
+            apply(&database, end, what, NOW).await;
+            let [record] = &database.read(|read| read.list_revocations(0, 10)).await[..] else {
+                panic!("one record")
+            };
+            assert_eq!(record.kind, RevocationKind::All as i32);
+            let expires_at = NOW + expected + Duration::from_secs(120);
+            assert_eq!(record.expires_at, expires_at.as_millis(), "{what:?} {until:?}");
+        }
     }
 }
 
