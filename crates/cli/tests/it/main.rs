@@ -16,6 +16,7 @@ mod init;
 mod keeper;
 mod keys;
 mod load;
+mod metrics;
 mod parallel;
 mod process;
 mod rotate_many;
