@@ -5,13 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
 use attesto_keyring::{Signer, Signing};
 use attesto_server::SignerLayer;
 use attesto_token::{Jwk, base64url_decode};
 use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 
-use super::{ask, end_a_session, end_from_outside, take};
+use super::{FEED, ask, end_a_session, end_from_outside, take};
 use crate::fixture::{Answer, Authority, MILLISECOND, Mode, SECOND, Switch, claims, soon};
 
 /// Notes when an answer is signed.
@@ -126,6 +128,20 @@ async fn at_most_twenty_signatures_a_second_are_made_whatever_is_asked() {
         }
     }
     assert!(bodies.len() <= tally.count());
+}
+
+/// HEAD has to know the length, so it takes the answer of everybody else.
+#[actix_web::test]
+async fn head_costs_no_signature_of_its_own() {
+    let (tally, switch) = (Tally::default(), Switch::new(Mode::Healthy));
+    let authority = Authority::with_signers("", tally.layer(switch.layer())).await;
+    for query in ["", "?after=0", "?after=99", "?epoch=1&after=0"] {
+        for method in [Method::HEAD, Method::GET, Method::HEAD] {
+            let request = TestRequest::default().method(method).uri(&format!("{FEED}{query}"));
+            assert_eq!(authority.send(request).await.status, 200, "{query}");
+        }
+    }
+    assert_eq!(tally.count(), 1, "of one state, which has no record");
 }
 
 #[actix_web::test]
