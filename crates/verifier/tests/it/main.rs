@@ -15,6 +15,7 @@ mod hostile;
 mod issuer;
 mod keys;
 mod mutations;
+mod oracle;
 mod token;
 mod vectors;
 mod verdicts;

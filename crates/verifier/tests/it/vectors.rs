@@ -5,13 +5,12 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use attesto_verifier::{Algorithm, Error, JwkSet, Verifier};
-use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{DecodingKey, Validation};
+use attesto_verifier::Error;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::oracle::Policy;
 
 static FILE: LazyLock<File> =
     LazyLock::new(|| serde_json::from_slice(&std::fs::read(folder().join("vectors.json")).unwrap()).unwrap());
@@ -42,19 +41,6 @@ struct Vector {
 enum Verdict {
     Accepted,
     Refused,
-}
-
-/// That of the file, changed by that of the vector.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Policy {
-    issuer: String,
-    audience: String,
-    r#type: String,
-    algorithms: Vec<String>,
-    leeway: u32,
-    now: i64,
-    keys: Value,
 }
 
 impl Vector {
@@ -112,18 +98,7 @@ fn we_come_to_these_verdicts() {
 }
 
 fn ours(vector: &Vector) -> Result<(), Error> {
-    let policy = vector.policy();
-    assert_eq!(policy.r#type, "at+jwt");
-    let algorithms: Vec<Algorithm> = policy.algorithms.iter().map(|name| name.parse().unwrap()).collect();
-    let keys = JwkSet::parse(policy.keys.to_string().as_bytes()).unwrap();
-    let verifier = Verifier::builder(policy.issuer)
-        .audience(policy.audience)
-        .algorithms(&algorithms)
-        .leeway(Duration::from_secs(policy.leeway.into()))
-        .clock(move || policy.now)
-        .build_offline(&keys)
-        .unwrap();
-    verifier.verify::<Value>(&vector.token).map(drop)
+    vector.policy().verifier().verify::<Value>(&vector.token).map(drop)
 }
 
 #[test]
@@ -202,53 +177,12 @@ fn jsonwebtoken_comes_to_these_verdicts_but_for_known_differences() {
             *reason == vector.reason.as_deref() && title.starts_with(beginning)
         });
         needed.extend(known);
-        let agrees = theirs_accepts(vector) == (vector.verdict == Verdict::Accepted);
+        let agrees =
+            vector.policy().jsonwebtoken_accepts(&vector.token) == (vector.verdict == Verdict::Accepted);
         if agrees == known.is_some() {
             wrong.push(format!("{title}: agrees: {agrees}, {:?}", known.map(|index| DIFFERENCES[index])));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(needed.len(), DIFFERENCES.len(), "a difference is there for no vector");
-}
-
-/// As a careful service uses it: the key that `kid` names, of the allowed algorithm that the key is for.
-#[expect(clippy::disallowed_methods, reason = "the other side of the comparison")]
-fn theirs_accepts(vector: &Vector) -> bool {
-    let policy = vector.policy();
-    let Ok(header) = jsonwebtoken::decode_header(&vector.token) else { return false };
-    let Some(jwk) = policy.key(header.kid.as_deref()) else { return false };
-    let Ok(key) = DecodingKey::from_jwk(&jwk) else { return false };
-    let alg = format!("{:?}", header.alg);
-    if !policy.algorithms.contains(&alg)
-        || jwk.common.key_algorithm.is_some_and(|of_key| of_key.to_string() != alg)
-    {
-        return false;
-    }
-    let mut validation = Validation::new(header.alg);
-    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    validation.set_issuer(&[&policy.issuer]);
-    validation.set_audience(&[&policy.audience]);
-    // It knows no clock but the system's: see `is_timely`.
-    validation.validate_exp = false;
-    let claims = jsonwebtoken::decode::<Value>(&vector.token, &key, &validation).map(|token| token.claims);
-    claims.is_ok_and(|claims| policy.is_timely(&claims))
-}
-
-impl Policy {
-    fn key(&self, kid: Option<&str>) -> Option<Jwk> {
-        let mut keys =
-            self.keys["keys"].as_array().unwrap().iter().filter_map(|key| Jwk::deserialize(key).ok());
-        keys.find(|key| kid.is_some() && key.common.key_id.as_deref() == kid)
-    }
-
-    /// As `jsonwebtoken` compares times.
-    #[expect(clippy::cast_precision_loss, reason = "instants of this century")]
-    fn is_timely(&self, claims: &Value) -> bool {
-        let (now, leeway) = (self.now as f64, f64::from(self.leeway));
-        let time = |name| -> Option<Option<f64>> {
-            claims.get(name).map(|time| time.as_f64().map(f64::round).filter(|seconds| *seconds >= 0.0))
-        };
-        time("exp").flatten().is_some_and(|exp| exp >= now - leeway)
-            && time("nbf").is_none_or(|nbf| nbf.is_some_and(|nbf| nbf <= now + leeway))
-    }
 }
