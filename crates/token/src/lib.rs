@@ -7,6 +7,7 @@
 mod algorithm;
 mod base64url;
 mod claims;
+mod digest;
 mod error;
 pub mod feed;
 mod jwk;
@@ -17,6 +18,7 @@ mod thumbprint;
 pub use algorithm::Algorithm;
 pub use base64url::{decode as base64url_decode, encode as base64url_encode};
 pub use claims::{AccessTokenClaims, RefreshTokenClaims, typ};
+pub use digest::sha256;
 pub use error::{JwkError, JwsError};
 pub use jwk::{EcPublicKey, Jwk, JwkSet, OkpPublicKey, PublicKey, RefusedJwk, RsaPublicKey};
 pub use jws::{CompactJws, JoseHeader, MAX_TOKEN_BYTES};

@@ -1,6 +1,5 @@
-use sha2::{Digest, Sha256};
-
 use crate::base64url;
+use crate::digest::sha256;
 use crate::jwk::{PublicKey, RsaPublicKey};
 
 impl PublicKey {
@@ -20,7 +19,7 @@ impl PublicKey {
                 format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url::encode(key.x()))
             }
         };
-        base64url::encode(Sha256::digest(canonical))
+        base64url::encode(sha256(canonical.as_bytes()))
     }
 }
 

@@ -1,6 +1,5 @@
-use sha2::{Digest, Sha256};
-
 use super::FeedError;
+use crate::digest::sha256;
 
 /// The length of a record.
 pub const RECORD_BYTES: usize = 24;
@@ -71,8 +70,7 @@ impl Salt {
 
     /// How a record names `id`: the first 12 bytes of SHA-256(salt ‖ kind ‖ id).
     pub fn hash(&self, kind: RevokedBy, id: &str) -> [u8; 12] {
-        let digest =
-            Sha256::new().chain_update(self.0).chain_update([kind.number()]).chain_update(id).finalize();
+        let digest = sha256(&[&self.0[..], &[kind.number()], id.as_bytes()].concat());
         let mut hash = [0; 12];
         hash.copy_from_slice(&digest[..12]);
         hash
