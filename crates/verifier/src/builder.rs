@@ -1,28 +1,51 @@
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use attesto_token::feed::RevocationList;
 use attesto_token::{Algorithm, JwkSet};
 
 use crate::clock::{Clock, SystemClock};
-#[cfg(feature = "reqwest")]
-use crate::fetch::Source;
+use crate::event::{Event, Events};
+use crate::fetch::{self, Fetch};
+use crate::follow::Driver;
 use crate::keys::{KeySet, NoUsableKey};
 use crate::policy::{Audience, Policy, TokenType};
-use crate::verifier::Verifier;
+use crate::revocations::Revocations;
+use crate::trust::{Shared, Trust};
+use crate::verifier::{Inner, Verifier};
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
-/// What a [`Verifier`] shall accept. Made by [`Verifier::builder`].
+/// What a [`Verifier`] shall accept, and how it gets to know what it needs. Made by [`Verifier::builder`].
 #[must_use = "a builder verifies nothing"]
 pub struct VerifierBuilder {
-    issuer: String,
+    pub(crate) issuer: String,
     audience: Audience,
     algorithms: Vec<Algorithm>,
     token_type: TokenType,
     leeway: Duration,
     required_scopes: Vec<String>,
-    clock: Box<dyn Clock>,
-    #[cfg(feature = "reqwest")]
-    pub(crate) source: Source,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) events: Events,
+    pub(crate) token_cache: usize,
+    pub(crate) keys: KeysFrom,
+    pub(crate) refresh_interval: Duration,
+    pub(crate) max_stale: Duration,
+    pub(crate) unknown_kid_gap: Duration,
+    pub(crate) unknown_kid_wait: Duration,
+    pub(crate) revocations: Option<Revocations>,
+    pub(crate) seed: Option<String>,
+    pub(crate) state_file: Option<PathBuf>,
+    pub(crate) allow_http: bool,
+    pub(crate) fetch: Option<Arc<dyn Fetch>>,
+}
+
+pub(crate) enum KeysFrom {
+    WellKnown,
+    Url(String),
+    Metadata,
 }
 
 /// Why a verifier cannot be built.
@@ -44,21 +67,39 @@ pub enum BuildError {
     /// See [`NoUsableKey`].
     #[error(transparent)]
     NoUsableKey(#[from] NoUsableKey),
-    /// The address of the JWK Set is no `http` or `https` URL.
-    #[error("the address of the JWK Set is not a URL")]
-    JwksUrlInvalid,
-    /// The address of the JWK Set is neither `https` nor a loopback address.
-    #[error("the address of the JWK Set is not https")]
-    JwksUrlInsecure,
+    /// The keys to begin with are not a JWK Set with a usable key.
+    #[error("the keys to begin with are no JWK Set with a usable key")]
+    SeedInvalid,
+    /// The address of the JWK Set, of the issuer or of the feed is no `http` or `https` URL.
+    #[error("the address of the JWK Set or of the revocation feed is not a URL")]
+    UrlInvalid,
+    /// The address of the JWK Set, of the issuer or of the feed is neither `https` nor a loopback address.
+    #[error("the address of the JWK Set or of the revocation feed is not https")]
+    UrlInsecure,
     /// The refresh interval is shorter than a second or longer than a day.
     #[error("the refresh interval is shorter than a second or longer than a day")]
     RefreshInterval,
+    /// The gap between fetches for unknown keys is shorter than a second or longer than a day.
+    #[error("the gap between fetches for unknown keys is shorter than a second or longer than a day")]
+    UnknownKidGap,
+    /// Two verifiers are for the same issuer.
+    #[error("two verifiers are for the same issuer")]
+    IssuerTwice,
+    /// A feed was asked for, and nothing is to be fetched.
+    #[error("a verifier that fetches nothing cannot follow a revocation feed")]
+    FeedOffline,
     /// There is no tokio runtime here to fetch keys on.
     #[error("there is no tokio runtime")]
     NoRuntime,
+    /// There is nothing to fetch with: neither the feature that brings it nor [`VerifierBuilder::fetcher`].
+    #[error("there is nothing to fetch with: enable the feature `{0}`, or give a fetcher")]
+    NoFetcher(&'static str),
     /// The HTTP client does not start; without the certificates of the system, for example.
     #[error("the HTTP client does not start: {0}")]
     HttpClient(String),
+    /// The operating system does not start a thread.
+    #[error("no thread can be started: {0}")]
+    Thread(String),
 }
 
 impl VerifierBuilder {
@@ -70,9 +111,19 @@ impl VerifierBuilder {
             token_type: TokenType::default(),
             leeway: Duration::from_secs(30),
             required_scopes: Vec::new(),
-            clock: Box::new(SystemClock),
-            #[cfg(feature = "reqwest")]
-            source: Source::default(),
+            clock: Arc::new(SystemClock),
+            events: Events::default(),
+            token_cache: 0,
+            keys: KeysFrom::WellKnown,
+            refresh_interval: Duration::from_secs(10 * 60),
+            max_stale: DAY,
+            unknown_kid_gap: Duration::from_secs(10),
+            unknown_kid_wait: Duration::from_secs(2),
+            revocations: None,
+            seed: None,
+            state_file: None,
+            allow_http: false,
+            fetch: None,
         }
     }
 
@@ -121,18 +172,126 @@ impl VerifierBuilder {
 
     /// Takes the time from this clock instead of the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Box::new(clock);
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Tells this function what happens. It is called by whoever it happens to, and must not wait.
+    pub fn on_event(mut self, listener: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(listener);
+        self
+    }
+
+    /// Remembers the verdict on so many good tokens: none unless told. A token that comes again costs its digest
+    /// instead of its signature, until anything changes: time, keys or revocations. Worth it from some ten thousand
+    /// checks in a second on.
+    pub fn token_cache(mut self, entries: usize) -> Self {
+        self.token_cache = entries;
+        self
+    }
+
+    /// Fetches the keys from here instead of `{issuer}/.well-known/jwks.json`.
+    pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
+        self.keys = KeysFrom::Url(url.into());
+        self
+    }
+
+    /// Fetches the keys from the `jwks_uri` in the issuer's metadata (RFC 8414), which must be those of this very
+    /// issuer.
+    pub fn discover(mut self) -> Self {
+        self.keys = KeysFrom::Metadata;
+        self
+    }
+
+    /// How old the keys may grow before they are fetched again: 10 minutes unless told, from one second to a day. It
+    /// happens up to a fifth ahead, and sooner if the issuer says so by `max-age`, though not within 30 seconds.
+    pub fn refresh_interval(mut self, interval: Duration) -> Self {
+        self.refresh_interval = interval;
+        self
+    }
+
+    /// How long keys serve after the last good fetch: a day unless told, and never shorter than the refresh interval.
+    /// With zero, tokens are refused (503) as soon as one refresh has failed for its whole interval.
+    pub fn max_stale(mut self, max_stale: Duration) -> Self {
+        self.max_stale = max_stale;
+        self
+    }
+
+    /// How often unknown keys may cause a fetch: one in 10 seconds unless told, since anybody can make up a `kid`. And
+    /// how long [`Verifier::verify_fresh`] waits for it: 2 seconds unless told.
+    pub fn unknown_kid(mut self, gap: Duration, wait: Duration) -> Self {
+        (self.unknown_kid_gap, self.unknown_kid_wait) = (gap, wait);
+        self
+    }
+
+    /// How the issuer's ended sessions get known. By default its feed at `{issuer}/revocations` is followed, where
+    /// anything is fetched at all; [`Revocations::Off`] is for an issuer that has none.
+    pub fn revocations(mut self, revocations: impl Into<Revocations>) -> Self {
+        self.revocations = Some(revocations.into());
+        self
+    }
+
+    /// Begins with the keys of this JWK Set, if the issuer is down at first.
+    pub fn seed_jwks(mut self, json: impl Into<String>) -> Self {
+        self.seed = Some(json.into());
+        self
+    }
+
+    /// Keeps keys and revocations in this file, and begins with them after a restart. They are believed: it is made
+    /// readable and writable for its owner alone, and not read if others may write to it. A file that cannot be read
+    /// or written is an [`Event::StateFileFailed`] and nothing worse. Each process needs a file of its own.
+    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_file = Some(path.into());
+        self
+    }
+
+    /// Fetches over plain `http` too. Whoever is on the way can then put in keys of their own; without this, only
+    /// loopback addresses may go without TLS.
+    pub fn allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+
+    /// Fetches by this instead of the HTTP client that is built in.
+    pub fn fetcher(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Some(Arc::new(fetch));
         self
     }
 
     /// Builds a verifier with the keys of this set. It never touches the network; new keys come in through
     /// [`Verifier::replace_keys`].
     pub fn build_offline(self, jwks: &JwkSet) -> Result<Verifier, BuildError> {
-        let policy = self.into_policy()?;
-        Ok(Verifier::new(policy, KeySet::new(jwks)?))
+        if matches!(self.revocations, Some(Revocations::Feed(_))) {
+            return Err(BuildError::FeedOffline);
+        }
+        let policy = self.policy()?;
+        let trust = Trust::new(KeySet::new(jwks)?, RevocationList::default());
+        let shared = Arc::new(Shared::new(self.issuer, trust, self.clock, self.events));
+        Ok(Verifier::new(Inner::offline(policy, shared, self.token_cache)))
     }
 
-    pub(crate) fn into_policy(self) -> Result<Policy, BuildError> {
+    /// Builds a verifier that fetches keys and follows the feed in the background, on the current tokio runtime, until
+    /// its last clone is dropped. The runtime needs time and I/O; outside of one this fails with
+    /// [`BuildError::NoRuntime`].
+    ///
+    /// It does not wait for the keys, see [`Verifier::ready`]. Until they are there, and again when the issuer could
+    /// not be reached for a day, [`Verifier::verify`] fails with
+    /// [`Error::KeysUnavailable`](crate::Error::KeysUnavailable).
+    #[cfg(feature = "tokio")]
+    pub fn build(mut self) -> Result<Verifier, BuildError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let fetch = self.fetch.take().map_or_else(fetch::for_tasks, Ok)?;
+        self.start(&fetch, &Driver::Task(runtime))
+    }
+
+    /// As [`build`](Self::build), with threads instead of a runtime: one for the keys, and one for the feed. When the
+    /// last clone of the verifier is dropped they end, at the latest with the request that is under way.
+    pub fn build_blocking(mut self) -> Result<Verifier, BuildError> {
+        let fetch = self.fetch.take().map_or_else(fetch::for_threads, Ok)?;
+        self.start(&fetch, &Driver::Thread)
+    }
+
+    pub(crate) fn policy(&self) -> Result<Policy, BuildError> {
         if self.issuer.is_empty() {
             return Err(BuildError::IssuerMissing);
         }
@@ -148,13 +307,13 @@ impl VerifierBuilder {
             return Err(BuildError::LeewayTooLong);
         }
         Ok(Policy {
-            issuer: self.issuer,
-            audience: self.audience,
-            algorithms: self.algorithms,
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            algorithms: self.algorithms.clone(),
             token_type: self.token_type,
             leeway: self.leeway.as_secs().cast_signed(),
-            required_scopes: self.required_scopes,
-            clock: self.clock,
+            required_scopes: self.required_scopes.clone(),
+            max_key_age: self.max_stale.max(self.refresh_interval),
         })
     }
 }

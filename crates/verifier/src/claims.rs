@@ -1,5 +1,6 @@
 use std::fmt;
 
+use attesto_token::parse_strict_json;
 use serde_json::{Map, Number, Value};
 
 use crate::error::Error;
@@ -22,6 +23,8 @@ pub struct StandardClaims {
     pub expires_at: i64,
     /// `iat`: when it was issued, in seconds since 1970.
     pub issued_at: i64,
+    /// `nbf`: before when it is not valid, in seconds since 1970, if it says so.
+    pub not_before: Option<i64>,
     /// `jti`: the token's own identifier.
     pub jti: String,
     /// `client_id`: the client that obtained it (RFC 8693 §4.3).
@@ -34,8 +37,9 @@ pub struct StandardClaims {
 
 impl StandardClaims {
     /// Reads and checks the claims: time first, then who made the token for whom, then the rest.
-    pub(crate) fn check(claims: &Map<String, Value>, policy: &Policy, now: i64) -> Result<Self, Error> {
-        let (issued_at, expires_at) = check_times(claims, policy, now)?;
+    pub(crate) fn read(payload: &[u8], policy: &Policy, now: i64) -> Result<Self, Error> {
+        let claims = &parse_strict_json::<Map<String, Value>>(payload).map_err(|_| Error::Malformed)?;
+        let (issued_at, not_before, expires_at) = times(claims, policy, now)?;
         let issuer = required_string(claims, "iss")?;
         if issuer != policy.issuer {
             return Err(Error::IssuerMismatch);
@@ -49,6 +53,7 @@ impl StandardClaims {
             audience,
             expires_at,
             issued_at,
+            not_before,
             subject: required_string(claims, "sub")?.to_owned(),
             client_id: required_string(claims, "client_id")?.to_owned(),
             jti: required_string(claims, "jti")?.to_owned(),
@@ -57,6 +62,21 @@ impl StandardClaims {
         };
         checked.require_scopes(&policy.required_scopes)?;
         Ok(checked)
+    }
+
+    /// Whether it is good at this time. `exp` is exclusive; the leeway makes each comparison more lenient.
+    pub(crate) fn check_times(&self, policy: &Policy, now: i64) -> Result<(), Error> {
+        let latest = now.saturating_add(policy.leeway);
+        if self.issued_at > latest {
+            return Err(Error::IssuedInFuture);
+        }
+        if self.not_before.is_some_and(|not_before| not_before > latest) {
+            return Err(Error::NotYetValid);
+        }
+        if self.expires_at <= now.saturating_sub(policy.leeway) {
+            return Err(Error::Expired);
+        }
+        Ok(())
     }
 
     pub(crate) fn require_scopes(&self, required: &[String]) -> Result<(), Error> {
@@ -83,21 +103,22 @@ impl fmt::Debug for StandardClaims {
     }
 }
 
-/// RFC 7519 §4.1.4 to §4.1.6. `exp` is exclusive; the leeway makes each comparison more lenient.
-fn check_times(claims: &Map<String, Value>, policy: &Policy, now: i64) -> Result<(i64, i64), Error> {
+/// RFC 7519 §4.1.4 to §4.1.6: `iat`, `nbf` and `exp`, checked.
+fn times(claims: &Map<String, Value>, policy: &Policy, now: i64) -> Result<(i64, Option<i64>, i64), Error> {
     let latest = now.saturating_add(policy.leeway);
     let issued_at = numeric_date(claims, "iat")?.ok_or(Error::ClaimMissing("iat"))?;
     if issued_at > latest {
         return Err(Error::IssuedInFuture);
     }
-    if numeric_date(claims, "nbf")?.is_some_and(|not_before| not_before > latest) {
+    let not_before = numeric_date(claims, "nbf")?;
+    if not_before.is_some_and(|not_before| not_before > latest) {
         return Err(Error::NotYetValid);
     }
     let expires_at = numeric_date(claims, "exp")?.ok_or(Error::ClaimMissing("exp"))?;
     if expires_at <= now.saturating_sub(policy.leeway) {
         return Err(Error::Expired);
     }
-    Ok((issued_at, expires_at))
+    Ok((issued_at, not_before, expires_at))
 }
 
 fn numeric_date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, Error> {

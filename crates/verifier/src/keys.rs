@@ -1,28 +1,26 @@
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use attesto_token::{Algorithm, CompactJws, Jwk, JwkSet};
 
 use crate::backend::VerifyingKey;
+use crate::clock::Moment;
 use crate::error::Error;
-
-/// How long fetched keys serve after the last successful fetch: an outage of the issuer is survived, a withdrawn key
-/// is not trusted for ever.
-pub(crate) const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The set holds no key that could verify a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the JWK Set holds no usable key")]
 pub struct NoUsableKey;
 
-/// The keys that are trusted at the moment, replaced as a whole.
+/// The keys of an issuer, replaced as a whole.
 #[derive(Clone, Default)]
 pub(crate) struct KeySet {
     /// Sorted by `kid`. Empty until the first set is there.
     keys: Arc<[Key]>,
-    /// `None` for keys that were handed over in process; those do not age. Monotonic, so that a clock that is set
-    /// does not change it.
-    fetched_at: Option<Instant>,
+    /// When they were last known to be the issuer's; `None` for keys that were handed over in process, which do not
+    /// age.
+    confirmed_at: Option<Moment>,
 }
 
 impl KeySet {
@@ -32,43 +30,45 @@ impl KeySet {
         jwks.sort_by(|a, b| a.kid.cmp(&b.kid));
         let unique = jwks.chunk_by(|a, b| a.kid == b.kid).filter(|twins| twins.len() == 1).flatten();
         let keys: Arc<[Key]> = unique.filter_map(|jwk| Key::new(jwk)).collect();
-        if keys.is_empty() { Err(NoUsableKey) } else { Ok(Self { keys, fetched_at: None }) }
+        if keys.is_empty() { Err(NoUsableKey) } else { Ok(Self { keys, confirmed_at: None }) }
     }
 
-    /// Finds the key that a token names.
-    pub(crate) fn find(&self, kid: &str, now: Instant) -> Result<&Key, Error> {
-        if !self.is_usable(now) {
-            return Err(Error::KeysUnavailable);
-        }
-        let index = self.keys.binary_search_by(|key| (*key.kid).cmp(kid)).map_err(|_| Error::KeyUnknown)?;
-        Ok(&self.keys[index])
+    /// The same keys, known to be the issuer's at this moment.
+    pub(crate) fn confirmed(self, at: Moment) -> Self {
+        Self { confirmed_at: Some(at), ..self }
     }
 
-    pub(crate) fn is_usable(&self, now: Instant) -> bool {
-        !self.keys.is_empty() && self.fetched_at.is_none_or(|at| now.saturating_duration_since(at) < MAX_AGE)
+    /// The place of the key with this `kid`.
+    pub(crate) fn find(&self, kid: &str) -> Option<usize> {
+        self.keys.binary_search_by(|key| (*key.kid).cmp(kid)).ok()
+    }
+
+    pub(crate) fn get(&self, kid: &str) -> Option<&Key> {
+        self.find(kid).map(|index| &self.keys[index])
+    }
+
+    /// Whether there are keys, and no more than `max_age` old.
+    pub(crate) fn is_usable(&self, now: Duration, max_age: Duration) -> bool {
+        !self.is_empty() && self.age(now).is_none_or(|age| age < max_age)
+    }
+
+    pub(crate) fn age(&self, now: Duration) -> Option<Duration> {
+        self.confirmed_at.map(|at| at.age(now))
     }
 }
 
-#[cfg(feature = "reqwest")]
-impl KeySet {
-    /// The same keys, known to be the issuer's at this instant.
-    pub(crate) fn fetched(self, at: Instant) -> Self {
-        Self { fetched_at: Some(at), ..self }
-    }
+impl Deref for KeySet {
+    type Target = [Key];
 
-    pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
-        self.fetched_at.map(|at| now.saturating_duration_since(at))
-    }
-
-    pub(crate) fn kids(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.keys.iter().map(|key| &key.kid)
+    fn deref(&self) -> &[Key] {
+        &self.keys
     }
 }
 
 /// One key with its one algorithm (RFC 8725 §3.1).
 pub(crate) struct Key {
     pub(crate) kid: Arc<str>,
-    algorithm: Algorithm,
+    pub(crate) algorithm: Algorithm,
     public: VerifyingKey,
 }
 
@@ -101,41 +101,34 @@ mod tests {
         Jwk { kid: kid.to_owned(), algorithm: Algorithm::Rs256, key }
     }
 
-    fn verdict(keys: &KeySet, kid: &str, now: Instant) -> Result<(), Error> {
-        keys.find(kid, now).map(drop)
-    }
-
     #[test]
     fn every_key_is_found_whatever_the_order() {
         let keys = KeySet::new(&JwkSet::new(["b", "d", "a", "c"].map(jwk).into())).unwrap();
         for kid in ["a", "b", "c", "d"] {
-            assert_eq!(&*keys.find(kid, Instant::now()).unwrap().kid, kid);
+            assert_eq!(&*keys.get(kid).unwrap().kid, kid);
         }
         for kid in ["", "A", "aa", "e"] {
-            assert_eq!(verdict(&keys, kid, Instant::now()), Err(Error::KeyUnknown), "{kid}");
+            assert!(keys.get(kid).is_none(), "{kid}");
         }
     }
 
     #[test]
     fn twins_are_not_used() {
         let keys = KeySet::new(&JwkSet::new(["a", "b", "a"].map(jwk).into())).unwrap();
-        assert_eq!(verdict(&keys, "a", Instant::now()), Err(Error::KeyUnknown));
-        assert_eq!(verdict(&keys, "b", Instant::now()), Ok(()));
+        assert!(keys.get("a").is_none() && keys.get("b").is_some());
         assert_eq!(KeySet::new(&JwkSet::new(["a", "a"].map(jwk).into())).err(), Some(NoUsableKey));
     }
 
-    #[cfg(feature = "reqwest")]
     #[test]
-    fn fetched_keys_serve_for_a_day() {
-        let fetched_at = Instant::now();
-        let last = fetched_at + MAX_AGE.checked_sub(Duration::from_nanos(1)).unwrap();
+    fn fetched_keys_serve_for_their_time() {
+        let (at, day) = (Duration::from_secs(7), Duration::from_secs(86_400));
         let handed_over = KeySet::new(&JwkSet::new(vec![jwk("a")])).unwrap();
-        let fetched = handed_over.clone().fetched(fetched_at);
-        assert_eq!(verdict(&fetched, "a", last), Ok(()));
-        for kid in ["a", "b"] {
-            assert_eq!(verdict(&fetched, kid, fetched_at + MAX_AGE), Err(Error::KeysUnavailable));
-        }
-        assert_eq!(verdict(&handed_over, "a", fetched_at + 1_000 * MAX_AGE), Ok(()));
-        assert_eq!(verdict(&KeySet::default(), "a", fetched_at), Err(Error::KeysUnavailable));
+        let fetched = handed_over.clone().confirmed(Moment::new(at, Duration::ZERO));
+        let last = at + day.saturating_sub(Duration::from_nanos(1));
+        assert!(fetched.is_usable(last, day) && !fetched.is_usable(at + day, day));
+        let remembered = handed_over.clone().confirmed(Moment::new(at, day));
+        assert!(!remembered.is_usable(at, day) && remembered.is_usable(at, day + at));
+        assert!(handed_over.is_usable(1_000 * day, Duration::ZERO));
+        assert!(!KeySet::default().is_usable(at, day));
     }
 }

@@ -86,19 +86,28 @@ mod adapter;
 mod backend;
 mod bearer;
 mod builder;
+mod cache;
 mod claims;
 mod clock;
 mod error;
-#[cfg(feature = "reqwest")]
+mod event;
 mod fetch;
+mod follow;
+mod issuers;
 mod keys;
+mod lot;
 mod policy;
 mod protected_resource;
-#[cfg(feature = "reqwest")]
-mod schedule;
+mod revocations;
+mod start;
+mod state;
+mod status;
+mod trust;
+mod url;
 #[cfg(test)]
 mod vectors;
 mod verifier;
+mod wait;
 
 #[cfg(any(feature = "actix", feature = "axum"))]
 pub use adapter::Authenticated;
@@ -107,15 +116,19 @@ pub use adapter::{Denied, ResourceServer};
 pub use adapter::{VerifierLayer, VerifierService};
 #[cfg(feature = "actix")]
 pub use adapter::{VerifierMiddleware, VerifierMiddlewareService};
+pub use attesto_token::feed::Position;
 pub use attesto_token::{Algorithm, JwkError, JwkSet};
 pub use bearer::bearer_token;
 pub use builder::{BuildError, VerifierBuilder};
 pub use claims::StandardClaims;
 pub use clock::Clock;
 pub use error::Error;
-#[cfg(feature = "reqwest")]
-pub use fetch::KeySetStatus;
+pub use event::Event;
+pub use fetch::{Fetch, FetchError, FetchRequest, FetchResponse};
+pub use issuers::Verifiers;
 pub use keys::NoUsableKey;
 pub use policy::TokenType;
 pub use protected_resource::{InvalidResource, ProtectedResource};
+pub use revocations::{Feed, Freshness, OnStale, Revocations};
+pub use status::{KeySetStatus, RevocationsStatus, Status};
 pub use verifier::{Verified, Verifier};

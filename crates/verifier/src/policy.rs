@@ -1,6 +1,7 @@
+use std::time::Duration;
+
 use attesto_token::{Algorithm, typ};
 
-use crate::clock::Clock;
 use crate::error::Error;
 
 /// The kind of token that is accepted: the `typ` of its header, compared without regard to case and with or without
@@ -13,18 +14,23 @@ pub enum TokenType {
     AtJwt,
     /// Another kind, and only that one.
     Exactly(&'static str),
+    /// Any kind, or none: for issuers that do not say. A token that the same keys signed for another purpose passes
+    /// then, if its claims allow (RFC 8725 §3.11).
+    Any,
 }
 
 impl TokenType {
-    fn media_type(self) -> &'static str {
+    fn media_type(self) -> Option<&'static str> {
         match self {
-            Self::AtJwt => typ::ACCESS,
-            Self::Exactly(name) => name,
+            Self::AtJwt => Some(typ::ACCESS),
+            Self::Exactly(name) => Some(name),
+            Self::Any => None,
         }
     }
 }
 
 /// Whom a token may be for.
+#[derive(Clone)]
 pub(crate) enum Audience {
     OneOf(Vec<String>),
     Any,
@@ -48,7 +54,8 @@ pub(crate) struct Policy {
     /// In seconds.
     pub(crate) leeway: i64,
     pub(crate) required_scopes: Vec<String>,
-    pub(crate) clock: Box<dyn Clock>,
+    /// How old fetched keys may be.
+    pub(crate) max_key_age: Duration,
 }
 
 impl Policy {
@@ -59,7 +66,7 @@ impl Policy {
 
     /// RFC 8725 §3.11: an ID token, a refresh token or a logout token is no access token.
     pub(crate) fn check_type(&self, typ: Option<&str>) -> Result<(), Error> {
-        let expected = without_application(self.token_type.media_type());
+        let Some(expected) = self.token_type.media_type().map(without_application) else { return Ok(()) };
         match typ {
             Some(typ) if without_application(typ).eq_ignore_ascii_case(expected) => Ok(()),
             _ => Err(Error::TypeMismatch),

@@ -1,42 +1,64 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use attesto_token::{Algorithm, CompactJws, JwkSet, parse_strict_json};
+use attesto_token::{Algorithm, CompactJws, JwkSet};
 use serde::de::DeserializeOwned;
 
 use crate::builder::{BuildError, VerifierBuilder};
+use crate::cache::{Remembered, TokenCache};
 use crate::claims::StandardClaims;
 use crate::error::Error;
-#[cfg(feature = "reqwest")]
-use crate::fetch::Refresh;
+use crate::event::Event;
+use crate::follow::{Follower, Link};
 use crate::keys::{KeySet, NoUsableKey};
 use crate::policy::Policy;
+use crate::revocations::{Freshness, OnStale};
+use crate::trust::{Shared, Trust};
 
-/// Checks tokens of one issuer. Clones are cheap and share their keys.
+/// How long a verifier that has heard nothing of the feed yet says that it cannot know, before it does what it was told
+/// to do while the feed is old.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Checks tokens of one issuer. Clones are cheap and share what they know.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     policy: Policy,
-    keys: Arc<ArcSwap<KeySet>>,
-    #[cfg(feature = "reqwest")]
-    refresh: Option<Refresh>,
+    shared: Arc<Shared>,
+    cache: Option<TokenCache>,
+    keys: Option<FollowedKeys>,
+    feed: Option<FollowedFeed>,
 }
 
-/// A token that has passed every check. Only [`Verifier::verify`] makes one.
+struct FollowedKeys {
+    follower: Follower,
+    /// How long somebody waits for an unknown key.
+    wait: Duration,
+}
+
+pub(crate) struct FollowedFeed {
+    pub(crate) follower: Follower,
+    pub(crate) on_stale: OnStale,
+    /// When it began, by the monotonic clock.
+    pub(crate) since: Duration,
+}
+
+/// A token that has passed every check. Only a [`Verifier`] makes one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Verified<C> {
     /// The claims, as the caller's own type.
     pub claims: C,
     /// The claims that every token has.
-    pub std: StandardClaims,
+    pub std: Arc<StandardClaims>,
     /// The key that signed it.
     pub kid: Arc<str>,
     /// The algorithm of that key.
     pub alg: Algorithm,
+    /// How fresh the knowledge was that it had not been ended.
+    pub revocations: Freshness,
 }
 
 impl Verifier {
@@ -50,65 +72,137 @@ impl Verifier {
         Self::builder(issuer).audience(audience).build_offline(jwks)
     }
 
-    pub(crate) fn new(policy: Policy, keys: KeySet) -> Self {
-        Self(Arc::new(Inner {
-            policy,
-            keys: Arc::new(ArcSwap::from_pointee(keys)),
-            #[cfg(feature = "reqwest")]
-            refresh: None,
-        }))
-    }
-
-    #[cfg(feature = "reqwest")]
-    pub(crate) fn refreshed(policy: Policy, keys: Arc<ArcSwap<KeySet>>, refresh: Refresh) -> Self {
-        Self(Arc::new(Inner { policy, keys, refresh: Some(refresh) }))
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
     }
 
     /// Checks a token, without the `Bearer` before it, and reads its claims into `C`.
     ///
     /// Never waits and never touches the network: one atomic load and one signature. An unknown key is
-    /// [`Error::KeyUnknown`] at once.
+    /// [`Error::KeyUnknown`] at once, and causes the keys to be fetched again.
     pub fn verify<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
-        let policy = &self.0.policy;
-
-        let jws = CompactJws::split(token)?;
-        let header = jws.header()?;
-        let alg = policy.check_algorithm(&header.alg)?;
-        policy.check_type(header.typ.as_deref())?;
-
-        let kid = header.kid.ok_or(Error::KeyUnknown)?;
-        let keys = self.0.keys.load();
-        let key = keys.find(&kid, Instant::now());
-        // An unknown key may be a new one. A bad signature under a known key is no reason to ask.
-        #[cfg(feature = "reqwest")]
-        if let (Err(Error::KeyUnknown), Some(refresh)) = (&key, &self.0.refresh) {
-            refresh.unknown_kid();
+        let inner = &*self.0;
+        let shared = &*inner.shared;
+        let now = shared.clock.monotonic();
+        // Read before the list, so that the list is at least as fresh.
+        let fed_ago = shared.fed_ago(now);
+        let trust = shared.trust.load();
+        if !trust.keys.is_usable(now, inner.policy.max_key_age) {
+            return Err(Error::KeysUnavailable);
         }
-        let key = key?;
-        let payload = key.verified_payload(&jws, alg)?;
-
-        let claims = parse_strict_json(&payload).map_err(|_| Error::Malformed)?;
-        let std = StandardClaims::check(&claims, policy, policy.clock.unix_now())?;
-        // Read again rather than from `claims`, so that `C` sees the issuer's own spelling of each value.
-        let claims = serde_json::from_slice(&payload).map_err(|_| Error::ClaimsMismatch)?;
-        Ok(Verified { claims, std, kid: Arc::clone(&key.kid), alg })
+        let checked = inner.check(token, &trust)?;
+        let revocations = inner.freshness(fed_ago, now)?;
+        // Read again rather than taken from the checks, so that `C` sees the issuer's own spelling of each value.
+        let claims = serde_json::from_slice(&checked.payload).map_err(|_| Error::ClaimsMismatch)?;
+        let key = &trust.keys[checked.key];
+        Ok(Verified { claims, std: checked.std, kid: Arc::clone(&key.kid), alg: key.algorithm, revocations })
     }
 
     /// Replaces all keys by those of this set. A set without a usable key is refused and the old keys stay.
     pub fn replace_keys(&self, jwks: &JwkSet) -> Result<(), NoUsableKey> {
-        self.0.keys.store(Arc::new(KeySet::new(jwks)?));
+        self.0.shared.set_keys(&KeySet::new(jwks)?);
         Ok(())
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    pub(crate) fn keys_link(&self) -> Option<&Link> {
+        self.0.keys.as_ref().map(|keys| &*keys.follower.link)
+    }
+
+    pub(crate) fn feed_link(&self) -> Option<&Link> {
+        self.0.feed.as_ref().map(|feed| &*feed.follower.link)
+    }
+
+    pub(crate) fn unknown_kid_wait(&self) -> Duration {
+        self.0.keys.as_ref().map_or(Duration::ZERO, |keys| keys.wait)
     }
 }
 
-#[cfg(feature = "reqwest")]
-impl Verifier {
-    pub(crate) fn keys(&self) -> arc_swap::Guard<Arc<KeySet>> {
-        self.0.keys.load()
+/// A token whose signature and claims are good, and which nothing is known to have ended.
+struct Checked {
+    std: Arc<StandardClaims>,
+    payload: Arc<[u8]>,
+    /// Its place in the key set.
+    key: usize,
+}
+
+impl Inner {
+    pub(crate) fn offline(policy: Policy, shared: Arc<Shared>, token_cache: usize) -> Self {
+        let cache = (token_cache > 0).then(|| TokenCache::new(token_cache));
+        Self { policy, shared, cache, keys: None, feed: None }
     }
 
-    pub(crate) fn refresh(&self) -> Option<&Refresh> {
-        self.0.refresh.as_ref()
+    pub(crate) fn follow(&mut self, keys: Follower, wait: Duration, feed: Option<FollowedFeed>) {
+        self.keys = Some(FollowedKeys { follower: keys, wait });
+        self.feed = feed;
+    }
+
+    fn check(&self, token: &str, trust: &Trust) -> Result<Checked, Error> {
+        let unix = self.shared.clock.unix_now();
+        let Some(cache) = &self.cache else { return self.check_anew(token, trust, unix) };
+        let digest = TokenCache::digest(token);
+        if let Some(Remembered { std, payload, key }) = cache.find(&digest, trust.generation) {
+            std.check_times(&self.policy, unix)?;
+            return Ok(Checked { std, payload, key });
+        }
+        let checked = self.check_anew(token, trust, unix)?;
+        let Checked { std, payload, key } = &checked;
+        let remembered = Remembered { std: Arc::clone(std), payload: Arc::clone(payload), key: *key };
+        cache.remember(digest, trust.generation, remembered);
+        Ok(checked)
+    }
+
+    fn check_anew(&self, token: &str, trust: &Trust, unix: i64) -> Result<Checked, Error> {
+        let jws = CompactJws::split(token)?;
+        let header = jws.header()?;
+        let alg = self.policy.check_algorithm(&header.alg)?;
+        self.policy.check_type(header.typ.as_deref())?;
+
+        let kid = header.kid.ok_or(Error::KeyUnknown)?;
+        let key = trust.keys.find(&kid).ok_or_else(|| self.unknown_kid())?;
+        let payload = trust.keys[key].verified_payload(&jws, alg)?;
+
+        let std = StandardClaims::read(&payload, &self.policy, unix)?;
+        if trust.revoked_by(key, &std).is_some() {
+            return Err(Error::Revoked);
+        }
+        Ok(Checked { std: Arc::new(std), payload: payload.into(), key })
+    }
+
+    /// An unknown key may be a new one. A bad signature under a known key is no reason to ask.
+    fn unknown_kid(&self) -> Error {
+        if let Some(keys) = &self.keys {
+            let now = self.shared.clock.monotonic();
+            let soon = keys.follower.link.wish_unknown_kid(now);
+            self.shared.events.send(&if soon { Event::UnknownKid } else { Event::RateLimited });
+        }
+        Error::KeyUnknown
+    }
+
+    fn freshness(&self, fed_ago: Option<Duration>, now: Duration) -> Result<Freshness, Error> {
+        let Some(feed) = &self.feed else { return Ok(Freshness::NotFollowed) };
+        let starting = fed_ago.is_none() && now.saturating_sub(feed.since) < GRACE;
+        let stale = match feed.on_stale {
+            OnStale::AcceptUntilExp => false,
+            OnStale::RejectAfter(limit) => fed_ago.is_none_or(|age| age > limit),
+        };
+        if starting || stale {
+            return Err(Error::RevocationsUnavailable);
+        }
+        Ok(fed_ago.map_or(Freshness::Unknown, Freshness::Age))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.stop();
     }
 }
 

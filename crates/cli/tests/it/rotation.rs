@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use attesto_server::Clock;
 use attesto_token::{Algorithm, JwkSet};
-use attesto_verifier::Verifier;
+use attesto_verifier::{Revocations, Verifier};
 use serde_json::{Map, Value};
 
 use crate::authority::{Authority, CONFIGURATION};
@@ -107,7 +107,7 @@ fn three_rotations_under_load_and_no_valid_token_is_refused() {
     for Checked { name, accepted, refused } in checked {
         assert!(refused.is_empty(), "{name} refused {}, first: {}", refused.len(), refused[0]);
         // Another rotation may have begun when the test ended.
-        let saw_enough = |kid: &String| accepted.get(kid).is_some_and(|count| *count > 50);
+        let saw_enough = |kid: &String| accepted.get(kid).is_some_and(|count| *count > 10);
         assert!(issued.kids()[..=ROTATIONS].iter().all(saw_enough), "{name} saw little: {accepted:?}");
     }
     server.stop();
@@ -239,6 +239,7 @@ fn ours(url: &str) -> Kind {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let verifier = runtime.block_on(async {
         let builder = Verifier::builder(ISSUER).audience(AUDIENCE).jwks_url(url);
+        let builder = builder.revocations(Revocations::Off);
         let verifier = builder.refresh_interval(REFRESH_INTERVAL).build().unwrap();
         verifier.ready(Duration::from_secs(10)).await.unwrap();
         verifier

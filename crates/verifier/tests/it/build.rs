@@ -44,15 +44,15 @@ async fn keys_come_over_https_or_from_this_machine() {
         "http://localhost.evil.example/keys",
         "http://10.0.0.1/keys",
     ] {
-        assert_eq!(from(url), Err(BuildError::JwksUrlInsecure), "{url}");
+        assert_eq!(from(url), Err(BuildError::UrlInsecure), "{url}");
         assert!(builder().jwks_url(url).allow_http().build().is_ok(), "{url}");
     }
     for url in ["", "auth.example", "file:///etc/passwd", "data:application/json,{}"] {
-        assert_eq!(from(url), Err(BuildError::JwksUrlInvalid), "{url}");
+        assert_eq!(from(url), Err(BuildError::UrlInvalid), "{url}");
         assert!(builder().jwks_url(url).allow_http().build().is_err(), "{url}");
     }
     let insecure = Verifier::builder("http://auth.example").audience(AUDIENCE).build();
-    assert_eq!(insecure.unwrap_err(), BuildError::JwksUrlInsecure);
+    assert_eq!(insecure.unwrap_err(), BuildError::UrlInsecure);
 }
 
 #[cfg(feature = "reqwest")]

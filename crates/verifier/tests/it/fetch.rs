@@ -28,8 +28,8 @@ async fn the_first_keys_are_fetched_at_once() {
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable), "not yet");
     assert_eq!(verifier.ready(PATIENCE).await, Ok(()));
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
-    assert_eq!(*verifier.status().kids[0], *KEY.jwk.kid);
-    assert!(verifier.status().age.is_some());
+    assert_eq!(*verifier.status().keys.kids[0], *KEY.jwk.kid);
+    assert!(verifier.status().keys.age.is_some());
     let request = &issuer.requests()[0];
     assert!(request.starts_with("GET /jwks.json HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("cache-control: no-cache\r\n"), "{request}");
@@ -53,27 +53,27 @@ fn a_proxy_is_not_asked_for_this_machine() {
 async fn a_verifier_built_with_keys_is_ready() {
     let verifier = crate::token::verifier();
     assert_eq!(verifier.ready(Duration::ZERO).await, Ok(()));
-    assert_eq!(verifier.status().age, None);
+    assert_eq!(verifier.status().keys.age, None);
 }
 
 #[tokio::test]
 async fn an_issuer_that_is_down_at_first_is_asked_again() {
     let issuer = Issuer::start(Answer::with_head("503 Service Unavailable", "")).await;
     let verifier = issuer.verifier();
-    until("the first fetch fails", || verifier.status().last_error.is_some()).await;
+    until("the first fetch fails", || verifier.status().keys.last_error.is_some()).await;
     assert_eq!(verifier.ready(Duration::ZERO).await, Err(Error::KeysUnavailable));
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable));
     issuer.answers(Answer::keys(&KEY.jwks()));
     assert_eq!(verifier.ready(PATIENCE).await, Ok(()));
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
-    assert_eq!(verifier.status().last_error, None);
+    assert_eq!(verifier.status().keys.last_error, None);
 }
 
 #[tokio::test]
 async fn an_answer_that_nobody_asked_for_is_no_set() {
     let issuer = Issuer::start(Answer::with_head("304 Not Modified", "")).await;
     let verifier = issuer.verifier();
-    until("the fetch fails", || verifier.status().last_error.is_some()).await;
+    until("the fetch fails", || verifier.status().keys.last_error.is_some()).await;
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable));
 }
 
@@ -85,10 +85,10 @@ async fn keeps_the_old_set(fault: Answer, reason: &str) {
     verifier.ready(PATIENCE).await.unwrap();
     issuer.answers(fault);
     assert_eq!(verdict(&verifier, &forged()), Err(Error::KeyUnknown));
-    until(reason, || verifier.status().last_error.is_some()).await;
-    let error = verifier.status().last_error.unwrap();
+    until(reason, || verifier.status().keys.last_error.is_some()).await;
+    let error = verifier.status().keys.last_error.unwrap();
     assert!(error.contains(reason), "{error}");
-    assert_eq!(verifier.status().kids.len(), 1);
+    assert_eq!(verifier.status().keys.kids.len(), 1);
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
     assert_eq!(verdict(&verifier, &OTHER_KEY.token(&claims())), Err(Error::KeyUnknown));
     assert!(issuer.requests().iter().all(|request| request.starts_with("GET /jwks.json ")));
@@ -158,10 +158,10 @@ async fn a_rotation_is_picked_up_by_its_first_token() {
 async fn the_set_is_refreshed_at_the_interval() {
     let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
     let interval = Duration::from_secs(1);
-    let verifier = crate::token::builder().jwks_url(issuer.url()).refresh_interval(interval).build().unwrap();
+    let verifier = issuer.builder().refresh_interval(interval).build().unwrap();
     verifier.ready(PATIENCE).await.unwrap();
     issuer.answers(Answer::keys(&OTHER_KEY.jwks()));
-    until("the old key is withdrawn", || *verifier.status().kids[0] == *OTHER_KEY.jwk.kid).await;
+    until("the old key is withdrawn", || *verifier.status().keys.kids[0] == *OTHER_KEY.jwk.kid).await;
 }
 
 #[tokio::test]
@@ -173,9 +173,9 @@ async fn an_unchanged_set_is_renewed() {
     let loaded = Instant::now();
     issuer.answers(Answer::with_head("304 Not Modified\netag: \"v1\"", ""));
     assert_eq!(verdict(&verifier, &forged()), Err(Error::KeyUnknown));
-    until("the age starts again", || verifier.status().age.unwrap() < loaded.elapsed()).await;
+    until("the age starts again", || verifier.status().keys.age.unwrap() < loaded.elapsed()).await;
     assert!(issuer.requests()[1].contains("if-none-match: \"v1\"\r\n"), "{:?}", issuer.requests());
-    assert_eq!(verifier.status().last_error, None);
+    assert_eq!(verifier.status().keys.last_error, None);
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use attesto_verifier::{JwkSet, Verifier};
+use attesto_verifier::{JwkSet, Revocations, Verifier, VerifierBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -63,8 +63,12 @@ impl Issuer {
         format!("http://127.0.0.1:{}/jwks.json", self.port)
     }
 
+    pub(crate) fn builder(&self) -> VerifierBuilder {
+        builder().jwks_url(self.url()).revocations(Revocations::Off)
+    }
+
     pub(crate) fn verifier(&self) -> Verifier {
-        builder().jwks_url(self.url()).build().unwrap()
+        self.builder().build().unwrap()
     }
 
     pub(crate) fn answers(&self, answer: Answer) {

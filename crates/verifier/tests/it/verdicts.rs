@@ -275,7 +275,8 @@ fn required_claims_are_strings() {
 
 #[test]
 fn scopes() {
-    let scope = |value: Value| verify(&KEY.token(&with("scope", value))).map(|verified| verified.std.scope);
+    let scope =
+        |value: Value| verify(&KEY.token(&with("scope", value))).map(|verified| verified.std.scope.clone());
     assert_eq!(scope(json!("a  b ")), Ok(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(scope(json!(["a", "b"])), Ok(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(scope(json!("")), Ok(vec![]));

@@ -33,7 +33,7 @@ pub(crate) async fn extractor(server: &ResourceServer) -> Service {
 }
 
 pub(crate) async fn layer(server: &ResourceServer) -> Service {
-    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject;
+    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject.clone();
     let layer = VerifierLayer::<Value>::new(server.clone());
     start(Router::new().route("/orders", any(subject)).layer(layer)).await
 }
@@ -73,7 +73,7 @@ async fn a_handler_asks_for_a_scope() {
 
 #[tokio::test]
 async fn a_forgotten_layer_lets_nobody_through() {
-    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject;
+    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject.clone();
     let service = start(Router::new().route("/orders", get(subject))).await;
     for request in [bearer(&good()), orders()] {
         assert_eq!(service.ask(&request).await.status, 500);

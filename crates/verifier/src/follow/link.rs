@@ -1,0 +1,185 @@
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Source;
+use crate::clock::Clock;
+
+/// What a verifier and its follower say to each other.
+#[derive(Default)]
+pub(crate) struct Link {
+    state: Mutex<State>,
+    /// For threads: the follower waits for a wish, callers for an attempt.
+    changed: Condvar,
+    /// The same for tasks.
+    #[cfg(feature = "tokio")]
+    woken: tokio::sync::Notify,
+    #[cfg(feature = "tokio")]
+    attempted: tokio::sync::watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    wish: Option<Wish>,
+    woken: bool,
+    stopped: bool,
+    /// A request is under way.
+    asking: bool,
+    attempts: u64,
+    last_error: Option<String>,
+    due: Duration,
+    wishes_from: Duration,
+}
+
+/// That something is asked for sooner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// A token names a key that is not in the set: anybody can cause that.
+    UnknownKid,
+    /// The program says so.
+    Now,
+}
+
+/// What a follower does next.
+pub(crate) enum Next {
+    Ask,
+    Wait(Duration),
+    Stop,
+}
+
+impl Link {
+    /// Asks for an attempt because of an unknown key, without waiting for it. Says whether it may begin at once.
+    pub(crate) fn wish_unknown_kid(&self, now: Duration) -> bool {
+        let mut state = self.state();
+        let soon = state.wishes_from <= now;
+        if state.wish.is_none() {
+            state.wish = Some(Wish::UnknownKid);
+            self.wake(state);
+        }
+        soon
+    }
+
+    /// Asks for an attempt at once. Says how many attempts will have ended when it has.
+    pub(crate) fn wish_now(&self) -> u64 {
+        let mut state = self.state();
+        let attempts = state.attempts + if state.asking { 2 } else { 1 };
+        state.wish = Some(Wish::Now);
+        self.wake(state);
+        attempts
+    }
+
+    pub(crate) fn stop(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        self.wake(state);
+    }
+
+    /// How many attempts have ended, well or badly.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.state().attempts
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.state().last_error.clone()
+    }
+
+    /// Whether an attempt is under way, or begins before this instant: then it is worth to wait for it.
+    pub(crate) fn attempts_before(&self, instant: Duration) -> bool {
+        let state = self.state();
+        let wished = state.wish.is_some() && state.wishes_from <= instant;
+        !state.stopped && (state.asking || wished || state.due <= instant)
+    }
+
+    /// Waits until something holds that can only change with an attempt. Says whether it does.
+    pub(crate) fn wait_blocking(&self, within: Duration, holds: impl Fn() -> bool) -> bool {
+        let started = Instant::now();
+        loop {
+            let attempts = self.attempts();
+            if holds() {
+                return true;
+            }
+            let mut state = self.state();
+            while state.attempts == attempts {
+                let Some(left) = within.checked_sub(started.elapsed()).filter(|_| !state.stopped) else {
+                    drop(state);
+                    return holds();
+                };
+                state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+
+    /// As [`wait_blocking`](Self::wait_blocking), for a task. Needs a tokio runtime with time.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn wait(&self, within: Duration, holds: impl Fn() -> bool) -> bool {
+        let mut attempted = self.attempted.subscribe();
+        let held = attempted.wait_for(|_| holds());
+        tokio::time::timeout(within, held).await.is_ok_and(|held| held.is_ok()) || holds()
+    }
+
+    /// What the follower does next; what it was asked for meanwhile is taken into account.
+    pub(super) fn next(&self, source: &mut impl Source, clock: &dyn Clock) -> Next {
+        let mut state = self.state();
+        if state.stopped {
+            return Next::Stop;
+        }
+        let now = clock.monotonic();
+        if let Some(wish) = state.wish.take() {
+            source.wish(wish, now);
+        }
+        state.woken = false;
+        state.due = source.due();
+        state.wishes_from = source.wishes_from();
+        let wait = state.due.saturating_sub(now);
+        state.asking = wait.is_zero();
+        if state.asking { Next::Ask } else { Next::Wait(wait) }
+    }
+
+    /// An attempt has ended.
+    pub(super) fn attempted(&self, outcome: Result<(), String>, source: &impl Source) {
+        let mut state = self.state();
+        state.asking = false;
+        state.attempts += 1;
+        state.due = source.due();
+        state.wishes_from = source.wishes_from();
+        if outcome.is_ok() && state.wish == Some(Wish::UnknownKid) {
+            // It was met by this answer, or its key is still unknown and the next token will say so again.
+            state.wish = None;
+        }
+        state.last_error = outcome.err();
+        #[cfg(feature = "tokio")]
+        self.attempted.send_replace(state.attempts);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The follower's sleep in a thread.
+    pub(super) fn sleep_blocking(&self, duration: Duration) {
+        let started = Instant::now();
+        let mut state = self.state();
+        while !state.woken {
+            let Some(left) = duration.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) else {
+                return;
+            };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The follower's sleep in a task.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn sleep(&self, duration: Duration) {
+        let _ = tokio::time::timeout(duration, self.woken.notified()).await;
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        state.woken = true;
+        drop(state);
+        self.changed.notify_all();
+        #[cfg(feature = "tokio")]
+        self.woken.notify_one();
+    }
+
+    /// No code panics while it holds the lock; if it did, the state would still be one.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,65 @@
+//! The driver on a thread of its own, without any runtime.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use super::link::Next;
+use super::{Arrival, Link, Source};
+use crate::clock::Clock;
+use crate::fetch::Fetch;
+use crate::lot::lot;
+
+pub(crate) fn start(
+    name: &str,
+    source: impl Source,
+    link: Arc<Link>,
+    fetch: Arc<dyn Fetch>,
+    clock: Arc<dyn Clock>,
+) -> io::Result<()> {
+    let run = move || run(source, &link, &*fetch, &*clock);
+    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+}
+
+fn run(mut source: impl Source, link: &Link, fetch: &dyn Fetch, clock: &dyn Clock) {
+    loop {
+        match link.next(&mut source, clock) {
+            Next::Stop => return,
+            Next::Wait(duration) => link.sleep_blocking(duration),
+            Next::Ask => {
+                let asked_at = clock.monotonic();
+                let request = source.request(asked_at);
+                let answer = block_on(request.get(fetch), request.timeout);
+                let answer = request.checked(answer);
+                let arrived = Arrival { asked_at, at: clock.monotonic(), unix: clock.unix_now(), lot: lot() };
+                let outcome = source.receive(answer, arrived);
+                link.attempted(outcome, &source);
+            }
+        }
+    }
+}
+
+/// Polls a future to its end on this thread, or gives it up after a while.
+fn block_on<F: Future>(future: F, within: Duration) -> Option<F::Output> {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let started = Instant::now();
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(output);
+        }
+        let left = within.checked_sub(started.elapsed()).filter(|left| !left.is_zero())?;
+        thread::park_timeout(left);
+    }
+}
