@@ -597,6 +597,7 @@ mod tests {
             rewritten(&ACTIVE, |row| row.kid = STAGED.kid.clone()),
             with_jwk(STAGED.public_jwk.clone()),
             with_jwk(ec.public_jwk.clone()),
+            with_jwk(ACTIVE.public_jwk.replace("RS256", "PS256")),
             with_jwk(ACTIVE.public_jwk.replace(&ACTIVE.kid, &STAGED.kid)),
             with_jwk(format!("{},{}", ACTIVE.public_jwk, STAGED.public_jwk)),
             with_jwk(format!("{},{{}}", ACTIVE.public_jwk)),

@@ -1,5 +1,6 @@
 //! The program as people have it: the real binary, its files and exit codes, and what it answers over HTTP.
 
+mod algorithms;
 mod authority;
 mod clients;
 mod commands;

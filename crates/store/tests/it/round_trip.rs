@@ -358,6 +358,8 @@ async fn an_impossible_value_is_named_by_table_column_and_row() {
         ("clients", "scope", "'a  b'", "web", client_row),
         ("clients", "grace_interval", "-1", "web", client_row),
         ("clients", "access_token_algorithm", "'none'", "web", client_row),
+        ("clients", "access_token_algorithm", "'PS256'", "web", client_row),
+        ("clients", "refresh_token_algorithm", "'EdDSA'", "web", client_row),
         ("clients", "refresh_token_algorithm", "'rs256'", "web", client_row),
         ("sessions", "scope", "' '", "s", session_row),
         ("sessions", "claims", "'x'", "s", session_row),
