@@ -80,6 +80,8 @@ enum Edit {
     Insert(Vec<u8>),
     Remove(Index),
     Repeat(Index),
+    /// Leaves nothing between two quotation marks.
+    Empty,
     Cut,
 }
 
@@ -128,6 +130,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => prop::collection::vec(any::<u8>(), 1..8).prop_map(Edit::Insert),
         2 => any::<Index>().prop_map(Edit::Remove),
         1 => any::<Index>().prop_map(Edit::Repeat),
+        1 => Just(Edit::Empty),
         1 => Just(Edit::Cut),
     ]
 }
@@ -146,6 +149,16 @@ impl Edit {
             Self::Repeat(end) => {
                 let piece = bytes[at..to(end).min(bytes.len())].repeat(50);
                 drop(bytes.splice(at..at, piece));
+            }
+            Self::Empty => {
+                let quotes = |from: usize| {
+                    bytes[from..].iter().position(|byte| *byte == b'"').map(|index| from + index)
+                };
+                if let Some(start) = quotes(at)
+                    && let Some(end) = quotes(start + 1)
+                {
+                    drop(bytes.drain(start + 1..end));
+                }
             }
             Self::Cut => bytes.truncate(at),
         }
