@@ -1,4 +1,4 @@
-//! `/metrics`, as the parser of Prometheus's own Python library reads it: it refuses what OpenMetrics does not allow.
+//! `/metrics`, read by the parser of Prometheus's own Python library, which refuses what is not allowed.
 
 use std::collections::BTreeMap;
 use std::process::Command;
