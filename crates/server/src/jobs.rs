@@ -14,8 +14,11 @@ use crate::keys::{follow_keys, report_keys, schedule_keys};
 /// Rows per transaction: short enough that no request notices.
 const BATCH: i64 = 500;
 
-/// The clock may have been ahead by this much, and nothing is gone that is needed when it is set right.
-const LAG: Duration = Duration::from_secs(24 * 60 * 60);
+/// The clock may have been ahead by this much, and no session is gone that somebody may want to end.
+const SESSION_LAG: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The same for what refuses tokens. Shorter: of ends there may be many, and none shall be left an hour after it counts.
+const RECORD_LAG: Duration = Duration::from_secs(30 * 60);
 
 /// How often expired rows are looked for.
 const EVERY: Duration = Duration::from_secs(60);
@@ -55,11 +58,11 @@ async fn purge_forever(app: web::Data<App>, audit_lifetime: Duration) {
     }
 }
 
-/// Removes everything that has expired by `now`, in batches; what refuses tokens, a day later.
+/// Removes everything that has expired by `now`, in batches; sessions and records a while later.
 pub async fn purge(store: &Store, now: Instant, audit_lifetime: Duration) -> Result<(), StoreError> {
-    purge_all(store, move |tx| tx.purge_sessions(now - LAG, BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_sessions(now - SESSION_LAG, BATCH)).await?;
     purge_all(store, move |tx| tx.purge_throttles(now, BATCH)).await?;
-    purge_all(store, move |tx| tx.purge_revocations(now - LAG, BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_revocations(now - RECORD_LAG, BATCH)).await?;
     purge_all(store, move |tx| tx.purge_audit_events(now - audit_lifetime, BATCH)).await
 }
 

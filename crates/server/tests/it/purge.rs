@@ -101,3 +101,15 @@ async fn a_session_that_idled_out_can_be_ended_while_its_access_token_lives() {
     authority.blacklist(&pair.refresh).await.is(200, EMPTY);
     assert_eq!(authority.revocations().await.len(), 1, "services hear of it");
 }
+
+#[actix_web::test]
+async fn no_record_is_left_an_hour_after_its_end() {
+    let authority = Authority::new().await;
+    let refresh = authority.sign_in().await.refresh;
+    authority.blacklist(&refresh).await.is(200, EMPTY);
+    let left = async || authority.store.read(|tx| tx.list_revocations(0, 10)).await.unwrap().len();
+    assert_eq!(left().await, 1);
+    authority.clock.advance(3600 * SECOND);
+    purge(&authority.store, authority.clock.now(), 365 * DAY).await.unwrap();
+    assert_eq!(left().await, 0);
+}
