@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use attesto_token::JwkError;
@@ -107,9 +108,10 @@ impl Events {
         Self(Some(Box::new(listener)))
     }
 
+    /// A listener that panics ends neither a request nor those who follow the issuer.
     pub(crate) fn send(&self, event: &Event<'_>) {
         if let Some(listener) = &self.0 {
-            listener(event);
+            let _ = catch_unwind(AssertUnwindSafe(|| listener(event)));
         }
     }
 }

@@ -86,7 +86,7 @@ impl Verifier {
         attempts: Option<u64>,
     ) -> Option<(&Link, u64)> {
         let (link, attempts) = self.keys_link().zip(attempts)?;
-        let until = self.shared().clock.monotonic() + self.unknown_kid_wait();
+        let until = self.shared().clock.monotonic().saturating_add(self.unknown_kid_wait());
         let coming = link.attempts() > attempts || link.attempts_before(until);
         (matches!(verdict, Err(Error::KeyUnknown)) && coming).then_some((link, attempts))
     }

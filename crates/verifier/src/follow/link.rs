@@ -14,7 +14,7 @@ pub(crate) struct Link {
     #[cfg(feature = "tokio")]
     woken: tokio::sync::Notify,
     #[cfg(feature = "tokio")]
-    attempted: tokio::sync::watch::Sender<u64>,
+    attempted: tokio::sync::watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -112,7 +112,7 @@ impl Link {
     #[cfg(feature = "tokio")]
     pub(crate) async fn wait(&self, within: Duration, holds: impl Fn() -> bool) -> bool {
         let mut attempted = self.attempted.subscribe();
-        let held = attempted.wait_for(|_| holds());
+        let held = attempted.wait_for(|()| holds());
         tokio::time::timeout(within, held).await.is_ok_and(|held| held.is_ok()) || holds()
     }
 
@@ -146,10 +146,11 @@ impl Link {
             state.wish = None;
         }
         state.last_error = outcome.err();
-        #[cfg(feature = "tokio")]
-        self.attempted.send_replace(state.attempts);
         drop(state);
         self.changed.notify_all();
+        // Without the lock: who waits looks at the state while it holds that of the channel.
+        #[cfg(feature = "tokio")]
+        self.attempted.send_replace(());
     }
 
     /// The follower's sleep in a thread.
@@ -181,5 +182,92 @@ impl Link {
     /// No code panics while it holds the lock; if it did, the state would still be one.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::super::{Arrival, Request};
+    use super::*;
+    use crate::fetch::{FetchError, FetchResponse};
+
+    /// Due at once, always.
+    struct Eager;
+
+    impl Source for Eager {
+        fn due(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn wishes_from(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn wish(&mut self, _: Wish, _: Duration) {}
+
+        fn request(&mut self, _: Duration) -> Request {
+            unreachable!("nothing is fetched")
+        }
+
+        fn receive(&mut self, _: Result<FetchResponse, FetchError>, _: Arrival) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    /// Who waits takes two locks, and so does who tells that an attempt has ended.
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn many_wait_while_attempts_end() {
+        const ATTEMPTS: u64 = 20_000;
+        let link = Arc::new(Link::default());
+        let follower = Arc::clone(&link);
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let link = Arc::clone(&link);
+                thread::spawn(move || {
+                    let runtime =
+                        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                    while link.attempts() < ATTEMPTS {
+                        runtime.block_on(link.wait(Duration::ZERO, || link.attempts() >= ATTEMPTS));
+                    }
+                })
+            })
+            .collect();
+        let attempting = thread::spawn(move || {
+            for _ in 0..ATTEMPTS {
+                follower.attempted(Ok(()), &Eager);
+            }
+        });
+        let started = Instant::now();
+        let busy = || !attempting.is_finished() || waiting.iter().any(|waiting| !waiting.is_finished());
+        while busy() {
+            assert!(started.elapsed() < Duration::from_secs(60), "they wait for each other");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_wish_is_met_by_the_attempt_that_is_under_way_or_the_next() {
+        let (link, clock) = (Link::default(), || 0);
+        assert!(link.attempts_before(Duration::ZERO), "the first is due at once");
+        assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
+        assert!(link.wish_unknown_kid(Duration::ZERO));
+        assert_eq!(link.wish_now(), 2, "the one under way may be too old to tell");
+        link.attempted(Ok(()), &Eager);
+        assert_eq!(link.state().wish, Some(Wish::Now));
+        assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
+        assert!(link.wish_unknown_kid(Duration::ZERO));
+        link.attempted(Err("down".to_owned()), &Eager);
+        assert_eq!(link.state().wish, Some(Wish::UnknownKid), "a failure meets no wish");
+        assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
+        assert!(link.wish_unknown_kid(Duration::ZERO));
+        link.attempted(Ok(()), &Eager);
+        assert_eq!(link.state().wish, None);
+        link.stop();
+        assert!(matches!(link.next(&mut Eager, &clock), Next::Stop));
+        assert!(!link.attempts_before(Duration::MAX));
     }
 }
