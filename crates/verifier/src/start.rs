@@ -37,7 +37,7 @@ impl VerifierBuilder {
         let (keys_url, discovery) = self.keys_from()?;
         let feed = self.feed()?;
         let saved = self.saved();
-        let memory = self.memory(saved.as_ref())?;
+        let memory = self.memory(saved.as_ref(), policy.max_key_age)?;
         let Self { issuer, clock, events, state_file, .. } = self;
 
         let trust = Trust::new(memory.keys.unwrap_or_default(), memory.revocations.clone());
@@ -133,8 +133,8 @@ impl VerifierBuilder {
         })
     }
 
-    /// What the state file has goes before the keys to begin with: it is younger.
-    fn memory(&self, saved: Option<&Saved>) -> Result<Memory, BuildError> {
+    /// What the state file has goes before the keys to begin with: it is younger, unless it is too old to be used.
+    fn memory(&self, saved: Option<&Saved>, max_key_age: Duration) -> Result<Memory, BuildError> {
         let (now, unix) = (self.clock.monotonic(), self.clock.unix_now());
         let since =
             |at: i64| Moment::new(now, Duration::from_secs(unix.saturating_sub(at).max(0).cast_unsigned()));
@@ -144,19 +144,29 @@ impl VerifierBuilder {
             memory.keys = Some(keys.confirmed(since(unix)));
         }
         let Some(saved) = saved else { return Ok(memory) };
-        if let Some(kept) = &saved.keys
-            && let Some(keys) = key_set(&kept.jwks)
-        {
-            memory.keys = Some(keys.confirmed(since(kept.confirmed_at)));
+        if let Some(kept) = &saved.keys {
+            match key_set(&kept.jwks).map(|keys| keys.confirmed(since(kept.confirmed_at))) {
+                Some(keys) if memory.keys.is_some() && !keys.is_usable(now, max_key_age) => {}
+                Some(keys) => memory.keys = Some(keys),
+                None => self.unreadable("keys"),
+            }
         }
-        if let Some(feed) = &saved.feed
-            && let Some(list) = feed.list(unix)
-        {
-            memory.feed_keys = key_set(&feed.jwks);
-            memory.revocations = list;
-            memory.fed_at = Some(since(feed.confirmed_at));
+        if let Some(feed) = &saved.feed {
+            match feed.list(unix) {
+                Some(list) => {
+                    memory.feed_keys = key_set(&feed.jwks);
+                    memory.revocations = list;
+                    memory.fed_at = Some(since(feed.confirmed_at));
+                }
+                None => self.unreadable("revocations"),
+            }
         }
         Ok(memory)
+    }
+
+    fn unreadable(&self, what: &str) {
+        let reason = format!("its {what} cannot be read");
+        self.events.send(&Event::StateFileFailed { reason: &reason });
     }
 }
 

@@ -15,7 +15,8 @@ const VERSION: u32 = 1;
 /// Between two writes there is this pause, and twenty times what the last one took.
 const PAUSE: Duration = Duration::from_secs(1);
 const SHARE: u32 = 20;
-const LONG: Duration = Duration::from_secs(3_600);
+/// That nothing has changed is written this often: who is killed has not much older keys after the restart.
+const CONFIRMED: Duration = Duration::from_secs(60 * 60);
 
 /// What a state file holds, and who waits for it to change.
 pub(crate) struct Kept {
@@ -31,7 +32,7 @@ struct Content {
     revocations: Option<(RevocationList, i64)>,
     /// To be written soon.
     changed: bool,
-    /// To be written with the next change, or in the end.
+    /// To be written with the next change, in an hour, or in the end.
     confirmed: bool,
     stopped: bool,
 }
@@ -76,8 +77,9 @@ impl Kept {
         let mut content = Content { issuer: issuer.to_owned(), ..Content::default() };
         if let Some(Saved { keys, feed, .. }) = before {
             content.keys = keys;
-            content.revocations = feed.as_ref().map(|feed| (list.clone(), feed.confirmed_at));
-            content.feed_keys = feed.map(|feed| feed.jwks);
+            let readable = feed.filter(|_| list.position().is_some());
+            content.revocations = readable.as_ref().map(|feed| (list.clone(), feed.confirmed_at));
+            content.feed_keys = readable.map(|feed| feed.jwks);
         }
         Self { content: Mutex::new(content), changed: Condvar::new() }
     }
@@ -127,12 +129,13 @@ impl Kept {
     }
 
     /// The next thing to write; `None` when there will be nothing more.
-    fn next(&self, pause: Duration) -> Option<Saved> {
+    fn next(&self, pause: Duration, confirmed: Duration) -> Option<Saved> {
         let began = Instant::now();
         let mut content = self.content();
         loop {
-            let left = pause.saturating_sub(began.elapsed());
-            if content.changed && left.is_zero() || content.stopped && (content.changed || content.confirmed)
+            let passed = began.elapsed();
+            if content.changed && (content.stopped || passed >= pause)
+                || content.confirmed && (content.stopped || passed >= confirmed)
             {
                 (content.changed, content.confirmed) = (false, false);
                 return Some(content.to_saved());
@@ -140,7 +143,7 @@ impl Kept {
             if content.stopped {
                 return None;
             }
-            let wait = if content.changed { left } else { LONG };
+            let wait = if content.changed { pause.saturating_sub(passed) } else { confirmed };
             content = self.changed.wait_timeout(content, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -158,7 +161,7 @@ pub(crate) fn keep_writing(
 ) -> io::Result<()> {
     let run = move || {
         let mut pause = Duration::ZERO;
-        while let Some(saved) = kept.next(pause) {
+        while let Some(saved) = kept.next(pause, CONFIRMED) {
             let began = Instant::now();
             if let Err(error) = write(&path, &saved) {
                 failed(&format!("{}: {error}", path.display()));
@@ -216,8 +219,10 @@ fn write(path: &Path, saved: &Saved) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, saved: &Saved) -> io::Result<()> {
+    // What somebody has put there, or a crash has left, is not written into.
+    let _ = fs::remove_file(path);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
@@ -241,7 +246,7 @@ impl SavedFeed {
     /// The list that was kept; `None` if it cannot be read.
     pub(crate) fn list(&self, now: i64) -> Option<RevocationList> {
         let epochs: Option<Vec<_>> = self.epochs.iter().map(SavedEpoch::read).collect();
-        Some(RevocationList::restore(epochs?, now))
+        Some(RevocationList::restore(epochs?, now)).filter(|list| list.position().is_some())
     }
 }
 
@@ -262,5 +267,42 @@ impl SavedEpoch {
             salt: Salt::new(base64url_decode(&self.salt)?.try_into().ok()?)?,
             records: RevocationRecord::read_all(&base64url_decode(&self.records)?).ok()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> Kept {
+        let kept = Kept::new("https://auth.example", None, &RevocationList::default());
+        kept.keys(b"{}", 1);
+        kept
+    }
+
+    fn confirmed_at(saved: &Saved) -> i64 {
+        saved.keys.as_ref().unwrap().confirmed_at
+    }
+
+    #[test]
+    fn what_was_confirmed_is_written_after_a_while() {
+        let (kept, long) = (kept(), Duration::from_secs(3_600));
+        assert_eq!(confirmed_at(&kept.next(Duration::ZERO, long).unwrap()), 1);
+        kept.keys_confirmed(2);
+        let soon = Duration::from_millis(1);
+        assert_eq!(confirmed_at(&kept.next(long, soon).unwrap()), 2, "though nothing has changed");
+        kept.keys_confirmed(3);
+        kept.stop();
+        assert_eq!(confirmed_at(&kept.next(long, long).unwrap()), 3, "and in the end");
+        assert!(kept.next(Duration::ZERO, Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn revocations_that_could_not_be_read_are_not_written_as_none() {
+        let feed = SavedFeed { jwks: "{}".to_owned(), confirmed_at: 1, epochs: Vec::new() };
+        let before = Saved { version: VERSION, issuer: String::new(), keys: None, feed: Some(feed) };
+        let kept = Kept::new("https://auth.example", Some(before), &RevocationList::default());
+        kept.keys(b"{}", 1);
+        assert!(kept.next(Duration::ZERO, Duration::ZERO).unwrap().feed.is_none());
     }
 }
