@@ -93,7 +93,7 @@ impl FeedSource {
         Ok(())
     }
 
-    /// Says whether there was anything new.
+    /// Says whether it brought the feed any further.
     fn take_answer(&mut self, response: &FetchResponse, arrived: Arrival) -> Result<bool, Refused> {
         if response.status != 200 {
             return Err(Refused::Otherwise(format!("the feed answered with status {}", response.status)));
@@ -101,9 +101,10 @@ impl FeedSource {
         let answer = self.genuine(&response.body, arrived.unix)?;
         let before = self.list.position();
         self.list.apply(&answer, arrived.unix)?;
-        let news = self.list.position() != before;
-        self.shared.replace_revocations(&self.list, news, arrived);
-        Ok(news)
+        let moved = self.list.position() != before;
+        // A snapshot may bring what was missed on the way to the same position.
+        self.shared.replace_revocations(&self.list, moved || !answer.records.is_empty(), arrived);
+        Ok(moved)
     }
 
     /// [1 to 10]
@@ -236,5 +237,234 @@ impl fmt::Display for Refused {
             Self::Gap => FeedError::Gap.fmt(f),
             Self::Otherwise(reason) => f.write_str(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use attesto_token::feed::{RevocableClaims, RevokedBy};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::event::Events;
+    use crate::trust::Trust;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const LOT: f64 = 0.5;
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// The vectors of the specification.
+    fn specified() -> Value {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/feed/vectors.json");
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    }
+
+    /// A source, and a server that publishes the keys of the vectors.
+    struct Followed {
+        source: FeedSource,
+        keys: String,
+        now: Duration,
+    }
+
+    impl Followed {
+        fn new(vectors: &Value) -> Self {
+            let (issuer, clock) = (vectors["issuer"].as_str().unwrap().to_owned(), Arc::new(|| 0));
+            let shared = Arc::new(Shared::new(issuer, Trust::default(), clock, Events::default()));
+            let known = (None, RevocationList::default());
+            let source = FeedSource::new(shared, "https://f".to_owned(), None, DAY, known, Duration::ZERO);
+            Self { source, keys: vectors["keys"].to_string(), now: Duration::ZERO }
+        }
+
+        /// What it asks for next, at the earliest instant that is allowed.
+        fn asks(&mut self) -> String {
+            self.now = self.now.max(self.source.due());
+            self.source.request(self.now).url
+        }
+
+        fn gets(&mut self, status: u16, body: &str, unix: i64) -> Result<(), String> {
+            let arrived = Arrival { asked_at: self.now, at: self.now, unix, lot: LOT };
+            self.source.receive(Ok(FetchResponse::new(status, body)), arrived)
+        }
+
+        /// Asks for the feed, and for its keys before that if it wants to.
+        fn step(&mut self, step: &Value) -> Result<(), String> {
+            let unix = step["now"].as_i64().unwrap();
+            while self.asks().ends_with("/keys") {
+                let keys = self.keys.clone();
+                self.gets(200, &keys, unix).unwrap();
+            }
+            self.gets(200, step["answer"].as_str().unwrap(), unix)
+        }
+
+        fn list(&self) -> RevocationList {
+            self.source.shared.trust.load().revocations.clone()
+        }
+    }
+
+    fn vector<'a>(vectors: &'a Value, name: &str) -> &'a Vec<Value> {
+        let mut all = vectors["vectors"].as_array().unwrap().iter();
+        all.find(|vector| vector["name"] == name).unwrap()["steps"].as_array().unwrap()
+    }
+
+    /// What is said of an answer that is refused for this reason; of several that it has, any may be said.
+    fn said(reason: &str) -> &'static str {
+        match reason {
+            "type" => "of another type",
+            "unknown_key" => "not one of the feed's",
+            "issuer" => "of another issuer",
+            "future" => "in the future",
+            "expired" => "expired",
+            "key_revoked" => "was revoked",
+            "older_epoch" => "older epoch",
+            "salt_changed" => "salt changed",
+            "rolled_back" => "older than what is known",
+            "gap" => "ask for a snapshot",
+            "signature" => "signature",
+            "algorithm" => "algorithm",
+            "malformed" => "",
+            other => panic!("{other} is new"),
+        }
+    }
+
+    #[test]
+    fn every_vector_of_the_specification() {
+        let vectors = specified();
+        let mut steps = 0;
+        for vector in vectors["vectors"].as_array().unwrap() {
+            let mut followed = Followed::new(&vectors);
+            for step in vector["steps"].as_array().unwrap() {
+                let name = &vector["name"];
+                let before = followed.list();
+                match (step["verdict"].as_str().unwrap(), followed.step(step)) {
+                    ("accepted", outcome) => assert_eq!(outcome, Ok(()), "{name}"),
+                    (verdict, outcome) => {
+                        let refused = outcome.unwrap_err();
+                        let reason = verdict.strip_prefix("refused:").unwrap();
+                        assert!(refused.contains(said(reason)), "{name}: {refused}");
+                        assert_eq!(followed.list(), before, "{name}");
+                    }
+                }
+                check(&followed.list(), step, name);
+                steps += 1;
+            }
+        }
+        assert!(steps >= 220, "{steps}");
+    }
+
+    fn check(list: &RevocationList, step: &Value, name: &Value) {
+        for check in step["checks"].as_array().into_iter().flatten() {
+            let (mut list, claims) = (list.clone(), &check["claims"]);
+            list.drop_expired(check["now"].as_i64().unwrap());
+            // A fraction, or a text, comes to no list of this crate: such a token is refused before.
+            let Some(iat) = claims.get("iat").map_or(Some(0), Value::as_i64) else { continue };
+            let revoked = list.revoked_by(&RevocableClaims {
+                kid: check["kid"].as_str(),
+                client_id: claims["client_id"].as_str(),
+                sub: claims["sub"].as_str(),
+                sid: claims["sid"].as_str(),
+                jti: claims["jti"].as_str(),
+                iat,
+            });
+            assert_eq!(revoked.map(RevokedBy::as_str), check["revoked"].as_str(), "{name}: {check}");
+        }
+    }
+
+    /// [18] and [19]
+    #[test]
+    fn failures_are_asked_again_without_waiting_for_news() {
+        let vectors = specified();
+        let mut followed = Followed::new(&vectors);
+        let first = &vector(&vectors, "a record of the kind subject")[0];
+        followed.step(first).unwrap();
+        assert_eq!(followed.asks(), "https://f?epoch=1799000000000&after=1&wait=25");
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            let failed_at = followed.now;
+            followed.gets(503, "", 0).unwrap_err();
+            assert_eq!(followed.asks(), "https://f?epoch=1799000000000&after=1&wait=0");
+            assert_eq!(followed.now.saturating_sub(failed_at), secs(pause).mul_f64(1.0 - LOT / 2.0));
+        }
+        followed.step(first).unwrap();
+        assert_eq!(followed.asks(), "https://f?epoch=1799000000000&after=1&wait=25");
+    }
+
+    /// [20]
+    #[test]
+    fn what_brings_nothing_is_asked_for_once_a_second() {
+        let vectors = specified();
+        let mut followed = Followed::new(&vectors);
+        let same = &vector(&vectors, "a record of the kind subject")[0];
+        followed.step(same).unwrap();
+        followed.asks();
+        assert_eq!(followed.now, Duration::ZERO, "a snapshot brings everything");
+        for second in 1..10 {
+            followed.step(same).unwrap();
+            followed.asks();
+            assert_eq!(followed.now, secs(second));
+        }
+    }
+
+    /// [4]
+    #[test]
+    fn unknown_keys_cause_few_fetches() {
+        let vectors = specified();
+        let mut followed = Followed::new(&vectors);
+        let forged = &vector(&vectors, "a key of the access tokens")[0];
+        let (mut keys, mut polls) = (0, 0);
+        while followed.now < secs(600) {
+            let unix = forged["now"].as_i64().unwrap();
+            if followed.asks().ends_with("/keys") {
+                keys += 1;
+                let body = followed.keys.clone();
+                followed.gets(200, &body, unix).unwrap();
+            } else {
+                polls += 1;
+                followed.gets(200, forged["answer"].as_str().unwrap(), unix).unwrap_err();
+            }
+        }
+        assert!((10..=61).contains(&keys), "{keys}");
+        assert!(polls <= 100, "{polls}");
+    }
+
+    /// The keys of the feed cannot be fetched: those that are held serve on.
+    #[test]
+    fn keys_that_do_not_come_do_not_delay_the_feed() {
+        let vectors = specified();
+        let mut followed = Followed::new(&vectors);
+        let step = &vector(&vectors, "a record of the kind subject")[0];
+        assert_eq!(followed.asks(), "https://f/keys");
+        for body in ["", "{}", r#"{"keys":[]}"#] {
+            followed.gets(200, body, 0).unwrap_err();
+            assert_eq!(followed.asks(), "https://f/keys", "without any, there is nothing else to ask for");
+        }
+        followed.step(step).unwrap();
+        followed.now = DAY + secs(60);
+        assert_eq!(followed.asks(), "https://f/keys");
+        followed.gets(500, "", 0).unwrap_err();
+        assert_eq!(followed.asks(), "https://f?epoch=1799000000000&after=1&wait=0");
+        assert_eq!(followed.step(step), Ok(()));
+    }
+
+    /// A verdict is remembered for as long as nothing changes.
+    #[test]
+    fn only_what_may_revoke_ends_remembered_verdicts() {
+        let vectors = specified();
+        let mut followed = Followed::new(&vectors);
+        let generation = |followed: &Followed| followed.source.shared.trust.load().generation;
+        let nothing = vector(&vectors, "nothing new");
+        followed.step(&nothing[0]).unwrap();
+        let before = generation(&followed);
+        followed.step(&nothing[1]).unwrap();
+        assert_eq!(generation(&followed), before);
+        let twice = vector(&vectors, "the same answer twice");
+        let mut followed = Followed::new(&vectors);
+        followed.step(&twice[0]).unwrap();
+        let before = generation(&followed);
+        followed.step(&twice[1]).unwrap();
+        assert_ne!(generation(&followed), before, "records at the same position are looked at");
     }
 }
