@@ -1,14 +1,16 @@
-use std::env;
-use std::process::Command;
+use std::io::Write;
+use std::pin::Pin;
+use std::process::{self, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
-use attesto_verifier::{Error, Verifier};
+use attesto_verifier::{Error, Fetch, FetchError, FetchRequest, FetchResponse, Verifier, VerifierBuilder};
 use serde_json::{Value, json};
 
-use crate::issuer::{Answer, Issuer, until};
+use crate::issuer::{Answer, Authority, Issuer, PATIENCE, until, until_here, with_both_drivers};
 use crate::token::{KEY, OTHER_KEY, claims};
-
-const PATIENCE: Duration = Duration::from_secs(8);
 
 fn verdict(verifier: &Verifier, token: &str) -> Result<(), Error> {
     verifier.verify::<Value>(token).map(drop)
@@ -23,7 +25,7 @@ fn forged() -> String {
 
 #[tokio::test]
 async fn the_first_keys_are_fetched_at_once() {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable), "not yet");
     assert_eq!(verifier.ready(PATIENCE).await, Ok(()));
@@ -58,7 +60,7 @@ async fn a_verifier_built_with_keys_is_ready() {
 
 #[tokio::test]
 async fn an_issuer_that_is_down_at_first_is_asked_again() {
-    let issuer = Issuer::start(Answer::with_head("503 Service Unavailable", "")).await;
+    let issuer = Issuer::start(Answer::with_head("503 Service Unavailable", ""));
     let verifier = issuer.verifier();
     until("the first fetch fails", || verifier.status().keys.last_error.is_some()).await;
     assert_eq!(verifier.ready(Duration::ZERO).await, Err(Error::KeysUnavailable));
@@ -71,7 +73,7 @@ async fn an_issuer_that_is_down_at_first_is_asked_again() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_asked_for_is_no_set() {
-    let issuer = Issuer::start(Answer::with_head("304 Not Modified", "")).await;
+    let issuer = Issuer::start(Answer::with_head("304 Not Modified", ""));
     let verifier = issuer.verifier();
     until("the fetch fails", || verifier.status().keys.last_error.is_some()).await;
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable));
@@ -80,7 +82,7 @@ async fn an_answer_that_nobody_asked_for_is_no_set() {
 /// Whatever goes wrong, the keys that are there go on working. The body is a good set of other keys wherever it can
 /// be, so that only the fault itself keeps it out.
 async fn keeps_the_old_set(fault: Answer, reason: &str) {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
     verifier.ready(PATIENCE).await.unwrap();
     issuer.answers(fault);
@@ -135,6 +137,81 @@ async fn a_large_body_keeps_the_old_set() {
     keeps_the_old_set(Answer::ok(large), "256 KiB").await;
 }
 
+/// A gigabyte is not read to its end, by either client.
+#[test]
+fn a_gigabyte_is_refused_soon() {
+    with_both_drivers(|build| {
+        let (issuer, verifier) = refreshed_with(Answer::Endless, build);
+        until_here("it is refused", || verifier.status().keys.last_error.is_some());
+        let error = verifier.status().keys.last_error.unwrap();
+        assert!(error.contains("larger than 256 KiB"), "{error}");
+        // What lies in the buffers of both sockets was sent as well.
+        assert!(issuer.sent() < 100_000_000, "{} bytes", issuer.sent());
+    });
+}
+
+/// The time limit is for the whole answer: a byte now and then does not extend it.
+#[test]
+fn a_dripping_answer_is_given_up() {
+    with_both_drivers(|build| {
+        let (_issuer, verifier) = refreshed_with(Answer::Dripping, build);
+        until_here("it is given up", || verifier.status().keys.last_error.is_some());
+        assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
+    });
+}
+
+/// A good set under many blanks: nobody asked for it to be packed, and nobody unpacks it.
+#[test]
+fn a_packed_answer_is_refused() {
+    with_both_drivers(|build| {
+        let packed = gzip(&(" ".repeat(100 * 1024) + &other_keys()));
+        let head = "200 OK\ncontent-type: application/json\ncontent-encoding: gzip";
+        let (issuer, verifier) = refreshed_with(Answer::with_head(head, packed), build);
+        until_here("it is refused", || verifier.status().keys.last_error.is_some());
+        assert_eq!(*verifier.status().keys.kids[0], *KEY.jwk.kid);
+        for request in issuer.requests() {
+            assert!(!request.to_ascii_lowercase().contains("accept-encoding: gzip"), "{request}");
+        }
+    });
+}
+
+#[test]
+fn a_redirect_to_another_host_is_not_followed() {
+    with_both_drivers(|build| {
+        let elsewhere = Issuer::start(Answer::keys(&OTHER_KEY.jwks()));
+        for status in [
+            "301 Moved Permanently",
+            "302 Found",
+            "303 See Other",
+            "307 Temporary Redirect",
+            "308 Permanent Redirect",
+        ] {
+            let head = format!("{status}\nlocation: {}", elsewhere.url());
+            let (_issuer, verifier) = refreshed_with(Answer::with_head(&head, ""), build);
+            until_here(status, || verifier.status().keys.last_error.is_some());
+            let error = verifier.status().keys.last_error.unwrap();
+            assert!(error.contains(&status[..3]), "{error}");
+        }
+        assert!(elsewhere.targets().is_empty());
+    });
+}
+
+/// A verifier that has its keys, and gets this when it asks again.
+fn refreshed_with(answer: Answer, build: fn(VerifierBuilder) -> Verifier) -> (Issuer, Verifier) {
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
+    let verifier = build(issuer.builder());
+    verifier.ready_blocking(PATIENCE).unwrap();
+    issuer.answers(answer);
+    assert_eq!(verdict(&verifier, &forged()), Err(Error::KeyUnknown));
+    (issuer, verifier)
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    gzip.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    gzip.wait_with_output().unwrap().stdout
+}
+
 #[tokio::test]
 async fn a_redirect_keeps_the_old_set() {
     let elsewhere = Answer::with_head("302 Found\nlocation: /elsewhere.json", other_keys());
@@ -143,7 +220,7 @@ async fn a_redirect_keeps_the_old_set() {
 
 #[tokio::test]
 async fn a_rotation_is_picked_up_by_its_first_token() {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
     verifier.ready(PATIENCE).await.unwrap();
     issuer.answers(Answer::keys(&OTHER_KEY.jwks()));
@@ -156,7 +233,7 @@ async fn a_rotation_is_picked_up_by_its_first_token() {
 
 #[tokio::test]
 async fn the_set_is_refreshed_at_the_interval() {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let interval = Duration::from_secs(1);
     let verifier = issuer.builder().refresh_interval(interval).build().unwrap();
     verifier.ready(PATIENCE).await.unwrap();
@@ -167,7 +244,7 @@ async fn the_set_is_refreshed_at_the_interval() {
 #[tokio::test]
 async fn an_unchanged_set_is_renewed() {
     let set = serde_json::to_string(&KEY.jwks()).unwrap();
-    let issuer = Issuer::start(Answer::with_head("200 OK\netag: \"v1\"", set)).await;
+    let issuer = Issuer::start(Answer::with_head("200 OK\netag: \"v1\"", set));
     let verifier = issuer.verifier();
     verifier.ready(PATIENCE).await.unwrap();
     let loaded = Instant::now();
@@ -181,7 +258,7 @@ async fn an_unchanged_set_is_renewed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forged_tokens_cause_few_fetches() {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
     verifier.ready(PATIENCE).await.unwrap();
     let started = Instant::now();
@@ -200,7 +277,7 @@ async fn forged_tokens_cause_few_fetches() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_signature_causes_no_fetch() {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
     verifier.ready(PATIENCE).await.unwrap();
     let bad = OTHER_KEY.sign(&KEY.header().to_string(), claims().to_string());
@@ -219,7 +296,7 @@ async fn a_bad_signature_causes_no_fetch() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_refresh_delays_nobody() {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
     verifier.ready(PATIENCE).await.unwrap();
     issuer.answers(Answer::Hang);
@@ -235,7 +312,7 @@ async fn a_hanging_refresh_delays_nobody() {
 
 #[tokio::test]
 async fn the_task_ends_with_the_last_verifier() {
-    let issuer = Issuer::start(Answer::keys(&KEY.jwks())).await;
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
     verifier.ready(PATIENCE).await.unwrap();
     let clone = verifier.clone();
@@ -244,11 +321,122 @@ async fn the_task_ends_with_the_last_verifier() {
     let new = OTHER_KEY.token(&claims());
     until("a clone keeps it alive", || verdict(&clone, &new).is_ok()).await;
 
-    let issuer = Issuer::start(Answer::Hang).await;
+    let issuer = Issuer::start(Answer::Hang);
     let verifier = issuer.verifier();
     until("the request is there", || issuer.requests().len() == 1).await;
     let dropped = Instant::now();
     drop(verifier);
     until("the connection is closed", || issuer.hung_up() == 1).await;
     assert!(dropped.elapsed() < Duration::from_secs(4), "closed by the time-out, not by the drop");
+}
+
+/// Neither tasks nor threads outlive the verifier, whatever they were at.
+#[test]
+fn nothing_goes_on_after_the_last_verifier() {
+    struct Fetched {
+        _as_long_as: Arc<()>,
+        fails: bool,
+    }
+
+    impl Fetch for Fetched {
+        fn get<'a>(
+            &'a self,
+            request: FetchRequest<'a>,
+        ) -> Pin<Box<dyn Future<Output = Result<FetchResponse, FetchError>> + Send + 'a>> {
+            let keys = Ok(FetchResponse::new(200, serde_json::to_string(&KEY.jwks()).unwrap()));
+            let fails = self.fails || request.url.contains("revocations");
+            Box::pin(async move { if fails { Err(FetchError::new("down")) } else { keys } })
+        }
+    }
+
+    with_both_drivers(|build| {
+        let path = env::temp_dir().join(format!("attesto-verifier-ends-{}", process::id()));
+        for fails in [false, true] {
+            let (fetching, telling) = (Arc::new(()), Arc::new(()));
+            let told = Arc::clone(&telling);
+            let verifier = crate::token::builder()
+                .fetcher(Fetched { _as_long_as: Arc::clone(&fetching), fails })
+                .on_event(move |_| assert!(Arc::strong_count(&told) > 0))
+                .state_file(&path);
+            let verifier = build(verifier);
+            until_here("it has asked", || verifier.status().keys.fetches > 0);
+            assert!(Arc::strong_count(&fetching) > 1 && Arc::strong_count(&telling) > 1);
+            drop(verifier);
+            until_here("tasks and threads are gone", || Arc::strong_count(&fetching) == 1);
+            until_here("so is who writes the state file", || Arc::strong_count(&telling) == 1);
+        }
+        let _ = fs::remove_file(&path);
+    });
+}
+
+#[test]
+fn a_seed_serves_while_the_issuer_is_down() {
+    with_both_drivers(|build| {
+        let issuer = Issuer::start(Answer::unavailable());
+        let seed = serde_json::to_string(&KEY.jwks()).unwrap();
+        let verifier = build(issuer.builder().seed_jwks(seed));
+        assert_eq!(verifier.ready_blocking(Duration::ZERO), Ok(()));
+        until_here("the first fetch fails", || verifier.status().keys.last_error.is_some());
+        assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
+        issuer.answers(Answer::keys(&OTHER_KEY.jwks()));
+        let new = OTHER_KEY.token(&claims());
+        until_here("the issuer's own keys are taken", || verdict(&verifier, &new).is_ok());
+        assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeyUnknown));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rotation_costs_one_fetch_however_many_tasks_wait() {
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
+    let verifier = issuer.builder().unknown_kid(Duration::from_secs(3_600), PATIENCE).build().unwrap();
+    verifier.ready(PATIENCE).await.unwrap();
+    let (begun, released) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (release, answer) = (Arc::clone(&released), Answer::keys(&OTHER_KEY.jwks()));
+    issuer.serves(move |_| if release.load(Ordering::SeqCst) { answer.clone() } else { Answer::Later });
+    let new = OTHER_KEY.token(&claims());
+    let callers: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (verifier, begun, new) = (verifier.clone(), Arc::clone(&begun), new.clone());
+            tokio::spawn(async move {
+                begun.fetch_add(1, Ordering::SeqCst);
+                verifier.verify_fresh::<Value>(&new).await.map(drop)
+            })
+        })
+        .collect();
+    until("all of them ask", || begun.load(Ordering::SeqCst) == 1_000 && issuer.requests().len() == 2).await;
+    released.store(true, Ordering::SeqCst);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), Ok(()));
+    }
+    assert_eq!(issuer.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn who_waits_does_so_for_a_fetch_alone() {
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
+    let verifier = issuer.builder().unknown_kid(Duration::from_secs(86_400), 2 * PATIENCE).build().unwrap();
+    verifier.ready(PATIENCE).await.unwrap();
+    let started = Instant::now();
+    // The first one waits for its fetch. The next is the refresh, in about ten minutes.
+    for _ in 0..3 {
+        assert_eq!(verifier.verify_fresh::<Value>(&forged()).await.map(drop), Err(Error::KeyUnknown));
+    }
+    issuer.answers(Answer::unavailable());
+    assert_eq!(verifier.refresh_now().await, Err(Error::KeysUnavailable));
+    issuer.answers(Answer::keys(&OTHER_KEY.jwks()));
+    assert_eq!(verifier.refresh_now().await, Ok(()));
+    assert_eq!(verifier.verify_fresh::<Value>(&OTHER_KEY.token(&claims())).await.map(drop), Ok(()));
+    assert!(started.elapsed() < PATIENCE);
+}
+
+#[tokio::test]
+async fn keys_alone_are_not_all_there_is_to_wait_for() {
+    let authority = Authority::start();
+    authority.published().feed_keys.keys.clear();
+    let verifier = authority.builder().build().unwrap();
+    until("there are keys", || !verifier.status().keys.unavailable).await;
+    let ready = verifier.ready(Duration::from_millis(50)).await;
+    assert_eq!(ready, Err(Error::RevocationsUnavailable));
+    authority.published().feed_keys = crate::token::EC_KEY.jwks();
+    assert_eq!(verifier.ready(PATIENCE).await, Ok(()));
 }
