@@ -12,6 +12,8 @@ use crate::follow::Driver;
 use crate::keys::{KeySet, NoUsableKey};
 use crate::policy::{Audience, Policy, TokenType};
 use crate::revocations::Revocations;
+#[cfg(feature = "testkit")]
+use crate::testkit::Guestbook;
 use crate::trust::{Shared, Trust};
 use crate::verifier::{Inner, Verifier};
 
@@ -40,6 +42,8 @@ pub struct VerifierBuilder {
     pub(crate) state_file: Option<PathBuf>,
     pub(crate) allow_http: bool,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
+    #[cfg(feature = "testkit")]
+    pub(crate) guestbook: Option<Guestbook>,
 }
 
 pub(crate) enum KeysFrom {
@@ -124,6 +128,8 @@ impl VerifierBuilder {
             state_file: None,
             allow_http: false,
             fetch: None,
+            #[cfg(feature = "testkit")]
+            guestbook: None,
         }
     }
 
@@ -289,6 +295,13 @@ impl VerifierBuilder {
     pub fn build_blocking(mut self) -> Result<Verifier, BuildError> {
         let fetch = self.fetch.take().map_or_else(fetch::for_threads, Ok)?;
         self.start(&fetch, &Driver::Thread)
+    }
+
+    /// Has the verifier known to the issuer of a test.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn guestbook(mut self, guestbook: Guestbook) -> Self {
+        self.guestbook = Some(guestbook);
+        self
     }
 
     pub(crate) fn policy(&self) -> Result<Policy, BuildError> {

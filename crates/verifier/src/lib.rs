@@ -77,6 +77,7 @@
 //! | `tower` | no | `VerifierLayer` for any tower service |
 //! | `axum` | no | `Authenticated`, an extractor for axum 0.8; brings `tower` |
 //! | `actix` | no | `Authenticated`, an extractor for actix-web 4, and `VerifierMiddleware` |
+//! | `testkit` | no | `testkit::Issuer`, an issuer in the process of a test; not for production |
 #![warn(missing_docs)]
 
 #[cfg(not(any(feature = "aws-lc", feature = "ring")))]
@@ -102,6 +103,8 @@ mod revocations;
 mod start;
 mod state;
 mod status;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod trust;
 mod url;
 #[cfg(test)]

@@ -77,7 +77,12 @@ impl VerifierBuilder {
         }
         let mut inner = Inner::offline(policy, shared, self.token_cache);
         inner.follow(keys, self.unknown_kid_wait, feed);
-        Ok(Verifier::new(inner))
+        let verifier = Verifier::new(inner);
+        #[cfg(feature = "testkit")]
+        if let Some(guestbook) = &self.guestbook {
+            guestbook.enter(&verifier, matches!(driver, Driver::Thread));
+        }
+        Ok(verifier)
     }
 
     fn schedule(&self) -> Result<Schedule, BuildError> {

@@ -104,6 +104,11 @@ impl Verifier {
         Ok(())
     }
 
+    #[cfg(feature = "testkit")]
+    pub(crate) fn downgrade(&self) -> WeakVerifier {
+        WeakVerifier(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
     }
@@ -122,6 +127,22 @@ impl Verifier {
 
     pub(crate) fn unknown_kid_wait(&self) -> Duration {
         self.0.keys.as_ref().map_or(Duration::ZERO, |keys| keys.wait)
+    }
+}
+
+/// A verifier that lives only as long as somebody else holds it.
+#[cfg(feature = "testkit")]
+#[derive(Clone)]
+pub(crate) struct WeakVerifier(std::sync::Weak<Inner>);
+
+#[cfg(feature = "testkit")]
+impl WeakVerifier {
+    pub(crate) fn upgrade(&self) -> Option<Verifier> {
+        self.0.upgrade().map(Verifier)
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 

@@ -1,4 +1,5 @@
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
 use std::time::{Duration, Instant};
 
 use super::Source;
@@ -39,6 +40,18 @@ pub(crate) enum Wish {
     Now,
 }
 
+/// What a follower is waiting for.
+#[cfg(feature = "testkit")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// For nothing: it is about to do something.
+    Busy,
+    /// For an answer.
+    Asking,
+    /// For its time.
+    Until(Duration),
+}
+
 /// What a follower does next.
 pub(crate) enum Next {
     Ask,
@@ -71,6 +84,28 @@ impl Link {
         let mut state = self.state();
         state.stopped = true;
         self.wake(state);
+    }
+
+    /// Has the follower look at the clock again.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn poke(&self) {
+        self.wake(self.state());
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn rest(&self, now: Duration) -> Rest {
+        let state = self.state();
+        if state.asking {
+            Rest::Asking
+        } else if state.woken || state.wish.is_some() || state.due <= now {
+            Rest::Busy
+        } else {
+            Rest::Until(state.due)
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state().stopped
     }
 
     /// How many attempts have ended, well or badly.
@@ -153,7 +188,7 @@ impl Link {
         self.attempted.send_replace(());
     }
 
-    /// The follower's sleep in a thread.
+    /// The follower's sleep in a thread, also in the middle of a request.
     pub(super) fn sleep_blocking(&self, duration: Duration) {
         let started = Instant::now();
         let mut state = self.state();
@@ -163,6 +198,7 @@ impl Link {
             };
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.woken = false;
     }
 
     /// The follower's sleep in a task.
@@ -185,9 +221,16 @@ impl Link {
     }
 }
 
+/// How a request in a thread is woken.
+impl Wake for Link {
+    fn wake(self: Arc<Self>) {
+        Link::wake(&self, self.state());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    #[cfg(feature = "tokio")]
     use std::thread;
 
     use super::super::{Arrival, Request};

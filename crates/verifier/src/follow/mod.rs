@@ -18,6 +18,8 @@ use std::time::Duration;
 pub(crate) use discovery::Discovery;
 pub(crate) use feed::FeedSource;
 pub(crate) use keys::KeySource;
+#[cfg(feature = "testkit")]
+pub(crate) use link::Rest;
 pub(crate) use link::{Link, Wish};
 pub(crate) use schedule::Schedule;
 

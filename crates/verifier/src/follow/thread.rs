@@ -3,8 +3,8 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::link::Next;
@@ -24,7 +24,7 @@ pub(crate) fn start(
     thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 
-fn run(mut source: impl Source, link: &Link, fetch: &dyn Fetch, clock: &dyn Clock) {
+fn run(mut source: impl Source, link: &Arc<Link>, fetch: &dyn Fetch, clock: &dyn Clock) {
     loop {
         match link.next(&mut source, clock) {
             Next::Stop => return,
@@ -32,7 +32,10 @@ fn run(mut source: impl Source, link: &Link, fetch: &dyn Fetch, clock: &dyn Cloc
             Next::Ask => {
                 let asked_at = clock.monotonic();
                 let request = source.request(asked_at);
-                let answer = block_on(request.get(fetch), request.timeout);
+                let answer = block_on(request.get(fetch), request.timeout, link);
+                if link.is_stopped() {
+                    return;
+                }
                 let answer = request.checked(answer);
                 let arrived = Arrival { asked_at, at: clock.monotonic(), unix: clock.unix_now(), lot: lot() };
                 let outcome = source.receive(answer, arrived);
@@ -42,24 +45,19 @@ fn run(mut source: impl Source, link: &Link, fetch: &dyn Fetch, clock: &dyn Cloc
     }
 }
 
-/// Polls a future to its end on this thread, or gives it up after a while.
-fn block_on<F: Future>(future: F, within: Duration) -> Option<F::Output> {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
+/// Polls a future to its end on this thread, or gives it up: after a while, or when nobody verifies any more.
+fn block_on<F: Future>(future: F, within: Duration, link: &Arc<Link>) -> Option<F::Output> {
     let started = Instant::now();
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = Waker::from(Arc::clone(link));
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return Some(output);
         }
         let left = within.checked_sub(started.elapsed()).filter(|left| !left.is_zero())?;
-        thread::park_timeout(left);
+        link.sleep_blocking(left);
+        if link.is_stopped() {
+            return None;
+        }
     }
 }

@@ -26,6 +26,8 @@ mod mutations;
 mod oracle;
 #[cfg(all(unix, feature = "reqwest"))]
 mod state;
+#[cfg(feature = "testkit")]
+mod testkit;
 mod token;
 mod vectors;
 mod verdicts;
