@@ -52,6 +52,15 @@ pub(crate) enum Rest {
     Until(Duration),
 }
 
+/// Held by who follows, for as long as it does.
+pub(super) struct Following(pub(super) Arc<Link>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abandoned();
+    }
+}
+
 /// What a follower does next.
 pub(crate) enum Next {
     Ask,
@@ -147,8 +156,9 @@ impl Link {
     #[cfg(feature = "tokio")]
     pub(crate) async fn wait(&self, within: Duration, holds: impl Fn() -> bool) -> bool {
         let mut attempted = self.attempted.subscribe();
-        let held = attempted.wait_for(|()| holds());
-        tokio::time::timeout(within, held).await.is_ok_and(|held| held.is_ok()) || holds()
+        let over = attempted.wait_for(|()| holds() || self.is_stopped());
+        let _ = tokio::time::timeout(within, over).await;
+        holds()
     }
 
     /// What the follower does next; what it was asked for meanwhile is taken into account.
@@ -184,6 +194,20 @@ impl Link {
         drop(state);
         self.changed.notify_all();
         // Without the lock: who waits looks at the state while it holds that of the channel.
+        #[cfg(feature = "tokio")]
+        self.attempted.send_replace(());
+    }
+
+    /// Nobody follows any more. If that was not asked for, the status shall say so.
+    fn abandoned(&self) {
+        let mut state = self.state();
+        if !state.stopped {
+            state.last_error =
+                Some("nobody asks any more: the runtime is gone, or a fetcher panicked".to_owned());
+        }
+        (state.stopped, state.asking) = (true, false);
+        drop(state);
+        self.changed.notify_all();
         #[cfg(feature = "tokio")]
         self.attempted.send_replace(());
     }

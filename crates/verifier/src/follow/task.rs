@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::link::Next;
+use super::link::{Following, Next};
 use super::{Arrival, Link, Source};
 use crate::clock::Clock;
 use crate::fetch::Fetch;
@@ -22,7 +22,12 @@ pub(crate) fn start(
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
 ) -> AbortHandle {
-    runtime.spawn(run(source, link, fetch, clock)).abort_handle()
+    let following = Following(Arc::clone(&link));
+    let run = async move {
+        let _following = following;
+        run(source, link, fetch, clock).await;
+    };
+    runtime.spawn(run).abort_handle()
 }
 
 async fn run(mut source: impl Source, link: Arc<Link>, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::link::Next;
+use super::link::{Following, Next};
 use super::{Arrival, Link, Source};
 use crate::clock::Clock;
 use crate::fetch::Fetch;
@@ -20,7 +20,10 @@ pub(crate) fn start(
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
 ) -> io::Result<()> {
-    let run = move || run(source, &link, &*fetch, &*clock);
+    let run = move || {
+        let _following = Following(Arc::clone(&link));
+        run(source, &link, &*fetch, &*clock);
+    };
     thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 

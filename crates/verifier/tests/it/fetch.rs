@@ -321,13 +321,14 @@ async fn the_task_ends_with_the_last_verifier() {
     let new = OTHER_KEY.token(&claims());
     until("a clone keeps it alive", || verdict(&clone, &new).is_ok()).await;
 
-    let issuer = Issuer::start(Answer::Hang);
-    let verifier = issuer.verifier();
-    until("the request is there", || issuer.requests().len() == 1).await;
+    // A request for the feed may take 35 seconds, were it not for the drop.
+    let authority = Authority::start();
+    let verifier = authority.builder().build().unwrap();
+    until("it listens", || authority.issuer.targets().len() == 4).await;
     let dropped = Instant::now();
     drop(verifier);
-    until("the connection is closed", || issuer.hung_up() == 1).await;
-    assert!(dropped.elapsed() < Duration::from_secs(4), "closed by the time-out, not by the drop");
+    until("the connection is closed", || authority.issuer.hung_up() == 1).await;
+    assert!(dropped.elapsed() < Duration::from_secs(30), "closed by the time-out, not by the drop");
 }
 
 /// Neither tasks nor threads outlive the verifier, whatever they were at.
@@ -367,6 +368,57 @@ fn nothing_goes_on_after_the_last_verifier() {
         }
         let _ = fs::remove_file(&path);
     });
+}
+
+/// A fetcher of one's own that panics: what is known serves on, and nobody believes that it is kept up to date.
+#[test]
+fn a_fetcher_that_panics_is_seen() {
+    struct Panics;
+
+    impl Fetch for Panics {
+        fn get<'a>(
+            &'a self,
+            _: FetchRequest<'a>,
+        ) -> Pin<Box<dyn Future<Output = Result<FetchResponse, FetchError>> + Send + 'a>> {
+            Box::pin(async { panic!("a fetcher") })
+        }
+    }
+
+    with_both_drivers(|build| {
+        let seed = serde_json::to_string(&KEY.jwks()).unwrap();
+        let wait = 2 * PATIENCE;
+        let builder = crate::token::builder().seed_jwks(seed).unknown_kid(Duration::from_secs(10), wait);
+        let verifier = build(builder.fetcher(Panics));
+        let started = Instant::now();
+        assert_eq!(verifier.verify_blocking::<Value>(&forged()).map(drop), Err(Error::KeyUnknown));
+        assert_eq!(verifier.refresh_now_blocking(), Err(Error::KeysUnavailable));
+        assert!(started.elapsed() < PATIENCE);
+        until_here("the keys are not followed", || verifier.status().keys.last_error.is_some());
+        until_here("nor is the feed", || verifier.status().revocations.unwrap().last_error.is_some());
+    });
+}
+
+#[test]
+fn a_runtime_that_is_gone_is_seen() {
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let entered = runtime.enter();
+    let verifier = issuer.builder().unknown_kid(Duration::from_secs(1), 2 * PATIENCE).build().unwrap();
+    drop(entered);
+    verifier.ready_blocking(PATIENCE).unwrap();
+    drop(runtime);
+    let error = verifier.status().keys.last_error.unwrap();
+    assert!(error.contains("the runtime is gone"), "{error}");
+    let started = Instant::now();
+    assert_eq!(verifier.verify_blocking::<Value>(&forged()).map(drop), Err(Error::KeyUnknown));
+    let other = tokio::runtime::Runtime::new().unwrap();
+    other.block_on(async {
+        assert_eq!(verifier.verify_fresh::<Value>(&forged()).await.map(drop), Err(Error::KeyUnknown));
+        assert_eq!(verifier.ready(2 * PATIENCE).await, Ok(()));
+        assert_eq!(verifier.refresh_now().await, Err(Error::KeysUnavailable));
+    });
+    assert!(started.elapsed() < PATIENCE, "nobody waits for what does not come");
+    assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
 }
 
 #[test]
