@@ -272,12 +272,21 @@ impl SavedEpoch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
-    fn kept() -> Kept {
+    fn kept() -> Arc<Kept> {
         let kept = Kept::new("https://auth.example", None, &RevocationList::default());
         kept.keys(b"{}", 1);
-        kept
+        Arc::new(kept)
+    }
+
+    /// What is to be written, which has to be said some time.
+    fn next(kept: &Arc<Kept>, pause: Duration, confirmed: Duration) -> Option<Saved> {
+        let (kept, (said, saved)) = (Arc::clone(kept), mpsc::channel());
+        thread::spawn(move || said.send(kept.next(pause, confirmed)));
+        saved.recv_timeout(Duration::from_secs(60)).expect("nothing is written")
     }
 
     fn confirmed_at(saved: &Saved) -> i64 {
@@ -287,22 +296,22 @@ mod tests {
     #[test]
     fn what_was_confirmed_is_written_after_a_while() {
         let (kept, long) = (kept(), Duration::from_secs(3_600));
-        assert_eq!(confirmed_at(&kept.next(Duration::ZERO, long).unwrap()), 1);
+        assert_eq!(confirmed_at(&next(&kept, Duration::ZERO, long).unwrap()), 1);
         kept.keys_confirmed(2);
         let soon = Duration::from_millis(1);
-        assert_eq!(confirmed_at(&kept.next(long, soon).unwrap()), 2, "though nothing has changed");
+        assert_eq!(confirmed_at(&next(&kept, long, soon).unwrap()), 2, "though nothing has changed");
         kept.keys_confirmed(3);
         kept.stop();
-        assert_eq!(confirmed_at(&kept.next(long, long).unwrap()), 3, "and in the end");
-        assert!(kept.next(Duration::ZERO, Duration::ZERO).is_none());
+        assert_eq!(confirmed_at(&next(&kept, long, long).unwrap()), 3, "and in the end");
+        assert!(next(&kept, Duration::ZERO, Duration::ZERO).is_none());
     }
 
     #[test]
     fn revocations_that_could_not_be_read_are_not_written_as_none() {
         let feed = SavedFeed { jwks: "{}".to_owned(), confirmed_at: 1, epochs: Vec::new() };
         let before = Saved { version: VERSION, issuer: String::new(), keys: None, feed: Some(feed) };
-        let kept = Kept::new("https://auth.example", Some(before), &RevocationList::default());
+        let kept = Arc::new(Kept::new("https://auth.example", Some(before), &RevocationList::default()));
         kept.keys(b"{}", 1);
-        assert!(kept.next(Duration::ZERO, Duration::ZERO).unwrap().feed.is_none());
+        assert!(next(&kept, Duration::ZERO, Duration::ZERO).unwrap().feed.is_none());
     }
 }

@@ -375,6 +375,11 @@ impl Told {
         builder.on_event(move |event| told.0.lock().unwrap().push(event.to_string()))
     }
 
+    /// Whether the verifier is gone, and everything that goes on for it.
+    pub(crate) fn is_over(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     pub(crate) fn of(&self, text: &str) -> usize {
         self.0.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }

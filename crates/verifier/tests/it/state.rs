@@ -49,13 +49,16 @@ impl Drop for Folder {
 
 /// The file of a verifier that knows a key, and that the session 5f1d has ended.
 fn kept(folder: &Folder, build: Build) -> PathBuf {
-    let authority = Authority::start();
+    let (authority, told) = (Authority::start(), Told::default());
     let path = folder.file();
-    let verifier = build(authority.builder().state_file(&path));
+    let verifier = build(told.listen(authority.builder()).state_file(&path));
     verifier.ready_blocking(PATIENCE).unwrap();
     until_here("the keys are written", || has(&path, &KEY.jwk.kid));
     authority.revoke(RevokedBy::Session, "5f1d");
     until_here("the session's end is written", || has(&path, "\"seq\":1"));
+    drop(verifier);
+    drop(authority);
+    until_here("nobody writes it any more", || told.is_over());
     path
 }
 
@@ -90,7 +93,8 @@ fn a_restart_while_the_issuer_is_down() {
         assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::Revoked));
         assert_eq!(told.of("state file"), 0);
         drop(verifier);
-        until_here("nothing else is left", || folder.names() == ["state.json"]);
+        until_here("it is over", || told.is_over());
+        assert_eq!(folder.names(), ["state.json"]);
     });
 }
 
@@ -146,6 +150,8 @@ fn a_file_that_is_not_to_be_believed() {
             let verifier = restarted(&path, build, |builder| told.listen(builder));
             assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable), "{reason}");
             assert_eq!(told.of(reason), 1, "{reason}");
+            drop(verifier);
+            until_here("it is over", || told.is_over());
         }
         fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         for (content, reason) in [
@@ -157,6 +163,8 @@ fn a_file_that_is_not_to_be_believed() {
             let verifier = restarted(&path, build, |builder| told.listen(builder));
             assert_eq!(told.of(reason), 1, "{reason}: {content}");
             assert!(verdict(&verifier, &KEY.token(&claims())).is_err(), "{reason}");
+            drop(verifier);
+            until_here("it is over", || told.is_over());
         }
         let authority = Authority::start();
         for session in ["one", "two"] {
