@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::command::{self, Failure};
-use crate::workspace::Workspace;
+use crate::command::Failure;
+use crate::workspace::{Workspace, name};
 
 /// What a crate of this workspace may depend on, in any kind of dependency: arrows point down only.
 const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
@@ -43,29 +43,13 @@ const KEPT_UNDER: [(&str, &[&str]); 6] = [
     ("libsqlite3-sys", &["attesto-store"]),
     // HTTP; the binary starts the server's runtime, and the verifier has an adapter for services.
     ("actix-web", &["attesto-server", "attesto", "attesto-verifier"]),
-    // Private keys; the verifier uses the public half.
+    // Private keys; the verifier uses the public half, and tokens are digested.
     ("jsonwebtoken", &["attesto-keyring"]),
-    ("aws-lc-rs", &["attesto-keyring", "attesto-verifier"]),
-];
-
-/// What somebody who adds the verifier to a service does not get with it.
-const NOT_IN_THE_VERIFIER: [(&[&str], &[&str]); 3] = [
-    (&[], &["jsonwebtoken", "actix", "diesel", "chrono"]),
-    (
-        &["--no-default-features", "--features", "aws-lc"],
-        &["jsonwebtoken", "actix", "diesel", "chrono", "tokio", "ring"],
-    ),
-    (
-        &["--no-default-features", "--features", "ring"],
-        &["jsonwebtoken", "actix", "diesel", "chrono", "tokio", "aws-lc"],
-    ),
+    ("aws-lc-rs", &["attesto-keyring", "attesto-token", "attesto-verifier"]),
 ];
 
 pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
-    let mut wrong = wrong_arrows(&workspace.packages);
-    for (features, unwanted) in NOT_IN_THE_VERIFIER {
-        wrong.extend(unwanted_in(&verifier_tree(features)?, unwanted));
-    }
+    let wrong = wrong_arrows(&workspace.packages);
     if wrong.is_empty() {
         return Ok(());
     }
@@ -102,33 +86,6 @@ fn wrong_arrows_of(package: &Value, ours: &BTreeSet<&str>) -> Vec<String> {
 
 fn is_kept_from(from: &str, library: &str) -> bool {
     KEPT_UNDER.iter().any(|(kept, owners)| *kept == library && !owners.contains(&from))
-}
-
-fn name(of: &Value) -> &str {
-    of["name"].as_str().expect("cargo metadata names everything")
-}
-
-fn verifier_tree(features: &[&str]) -> Result<String, Failure> {
-    let mut tree = command::cargo(["tree", "--locked", "--quiet", "--package", "attesto-verifier"]);
-    command::output_of(
-        tree.args(["--edges", "normal", "--prefix", "none"]).args(features),
-        "commit a Cargo.lock that fits the manifests",
-    )
-}
-
-/// `unwanted` names families: `actix` stands for `actix-web` too.
-fn unwanted_in(tree: &str, unwanted: &[&str]) -> Vec<String> {
-    let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    let is_unwanted = |name: &&&str| unwanted.iter().any(|family| is_of(family, name));
-    crates
-        .iter()
-        .filter(is_unwanted)
-        .map(|name| format!("attesto-verifier must not bring in {name}"))
-        .collect()
-}
-
-fn is_of(family: &str, name: &str) -> bool {
-    name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
 }
 
 #[cfg(test)]
@@ -175,12 +132,5 @@ mod tests {
     fn a_new_crate_needs_a_place() {
         let stranger = package("attesto-utils", &[]);
         assert_eq!(wrong_arrows(&json!([stranger])), ["attesto-utils has no place in the architecture"]);
-    }
-
-    #[test]
-    fn the_verifier_stays_thin() {
-        let tree =
-            "attesto-verifier v0.1.0 (crates/verifier)\nactix-rt v2.15.0\nactixish v1.0.0\nserde v1.0.0\n";
-        assert_eq!(unwanted_in(tree, &["actix", "tokio"]), ["attesto-verifier must not bring in actix-rt"]);
     }
 }

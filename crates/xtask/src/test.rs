@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::ValueEnum;
 
-use crate::arrows;
 use crate::command::{self, Failure};
 use crate::tally::Tally;
 use crate::tools::{self, Clients};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, name};
+use crate::{arrows, features, progress, published};
+
+const VERIFIER: &str = "attesto-verifier";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -28,7 +29,9 @@ enum Step {
     Arrows,
     /// Licences, banned crates and sources of the dependencies
     Deny,
-    /// No warning, also in the verifier's other feature sets
+    /// The published crates bring in few packages, none that needs a newer Rust than promised, and can be packed
+    Published,
+    /// No warning, also with each feature of the published crates alone
     Clippy,
     /// The documentation builds without a warning
     Doc,
@@ -67,10 +70,7 @@ impl Checks {
 
     fn run_all(&mut self, without: &[Step]) -> Result<(), (Step, Failure)> {
         for &step in Step::value_variants().iter().filter(|step| !without.contains(step)) {
-            println!("\n==> {}: {}", step.name(), step.purpose());
-            let started_at = Instant::now();
-            let outcome = self.run(step);
-            println!("    {} took {:.1} s", step.name(), started_at.elapsed().as_secs_f64());
+            let outcome = progress::step(&step.name(), &step.purpose(), || self.run(step));
             self.count(step, &outcome);
             outcome.map_err(|failure| (step, failure))?;
         }
@@ -91,8 +91,9 @@ impl Checks {
             Step::Fmt => fmt(),
             Step::Arrows => arrows::check(&self.workspace),
             Step::Deny => deny(&self.workspace),
-            Step::Clippy => clippy(),
-            Step::Doc => doc(),
+            Step::Published => published::check(&self.workspace),
+            Step::Clippy => clippy(&self.workspace),
+            Step::Doc => doc(&self.workspace),
             Step::Clients => self.clients(),
             Step::Tests => self.tests(),
         }
@@ -110,10 +111,11 @@ impl Checks {
     }
 
     fn tests(&mut self) -> Result<(), Failure> {
-        self.test(&["--workspace"])?;
-        // The verifier's other backend: everywhere else aws-lc stands beside it. And its adapters.
-        let features = "ring,reqwest,actix,axum";
-        self.test(&["--package", "attesto-verifier", "--no-default-features", "--features", features])
+        self.test(&["--workspace", "--exclude", VERIFIER])?;
+        // Its backends one after the other, with everything else it has: aws-lc goes before ring.
+        self.test(&["--package", VERIFIER, "--all-features"])?;
+        let with_ring = features::all_but(self.workspace.package(VERIFIER), "aws-lc");
+        self.test(&["--package", VERIFIER, "--no-default-features", "--features", &with_ring])
     }
 
     fn test(&mut self, selection: &[&str]) -> Result<(), Failure> {
@@ -142,28 +144,35 @@ fn deny(workspace: &Workspace) -> Result<(), Failure> {
     )
 }
 
-fn clippy() -> Result<(), Failure> {
-    for selection in [
-        &["--workspace"][..],
-        &["--package", "attesto-verifier", "--no-default-features", "--features", "aws-lc"],
-        &["--package", "attesto-verifier", "--no-default-features", "--features", "ring"],
-        &["--package", "attesto-verifier", "--no-default-features", "--features", "ring,actix"],
-        &["--package", "attesto-verifier", "--no-default-features", "--features", "ring,axum"],
-        &["--package", "attesto-verifier", "--no-default-features", "--features", "ring,tower"],
-        &["--package", "attesto-verifier", "--all-features"],
-    ] {
-        let mut clippy = command::cargo(["clippy", "--locked", "--all-targets"]);
-        clippy.args(selection).args(["--", "-D", "warnings"]);
-        command::run(&mut clippy, "the warnings are listed above")?;
+fn clippy(workspace: &Workspace) -> Result<(), Failure> {
+    no_warning(&["--workspace"])?;
+    for package in workspace.published() {
+        let package_alone = ["--package", name(package)];
+        for features in features::each_alone(package) {
+            no_warning(&[&package_alone[..], &["--no-default-features", "--features", &features]].concat())?;
+        }
+        no_warning(&[&package_alone[..], &["--all-features"]].concat())?;
     }
     Ok(())
 }
 
-fn doc() -> Result<(), Failure> {
-    // Without features no page of the verifier would name its adapters.
-    let mut doc = command::cargo(["doc", "--workspace", "--locked", "--no-deps", "--document-private-items"]);
-    doc.args(["--features", "attesto-verifier/actix,attesto-verifier/axum"]);
-    command::run(doc.env("RUSTDOCFLAGS", "-D warnings"), "the warnings are listed above")
+fn no_warning(selection: &[&str]) -> Result<(), Failure> {
+    let mut clippy = command::cargo(["clippy", "--locked", "--all-targets"]);
+    clippy.args(selection).args(["--", "-D", "warnings"]);
+    command::run(&mut clippy, "the warnings are listed above")
+}
+
+fn doc(workspace: &Workspace) -> Result<(), Failure> {
+    // As the world reads it, where a link to something private leads nowhere; then as we do.
+    for package in workspace.published() {
+        no_warning_in_doc(&["--package", name(package)])?;
+    }
+    no_warning_in_doc(&["--workspace", "--document-private-items"])
+}
+
+fn no_warning_in_doc(selection: &[&str]) -> Result<(), Failure> {
+    let mut doc = command::cargo(["doc", "--locked", "--no-deps", "--all-features"]);
+    command::run(doc.args(selection).env("RUSTDOCFLAGS", "-D warnings"), "the warnings are listed above")
 }
 
 impl Step {

@@ -48,6 +48,14 @@ pub(crate) fn cargo_deny_check(workspace: &Workspace) -> Result<Command, Failure
     Ok(check)
 }
 
+/// Fails on a dependency with a known vulnerability.
+pub(crate) fn audit(workspace: &Workspace) -> Result<(), Failure> {
+    command::run(
+        cargo_deny_check(workspace)?.arg("advisories"),
+        "read the advisory above, or see whether the advisory database can be reached",
+    )
+}
+
 /// Where the real clients of `crates/cli/tests/clients` find their interpreters and libraries.
 pub(crate) struct Clients {
     pub(crate) python: PathBuf,

@@ -14,18 +14,43 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn load() -> Result<Self, Failure> {
-        let metadata = command::output_of(
-            &mut command::cargo(["metadata", "--format-version", "1", "--no-deps"]),
-            "run it inside the repository, with manifests that cargo can read",
-        )?;
-        let mut metadata: Value =
-            serde_json::from_str(&metadata).expect("cargo metadata prints one JSON document");
+        let mut metadata = metadata(&["--no-deps"])?;
         Ok(Self {
             root: folder(&metadata["workspace_root"]),
             target: folder(&metadata["target_directory"]),
             packages: metadata["packages"].take(),
         })
     }
+
+    /// Those of its packages that others can depend on.
+    pub(crate) fn published(&self) -> impl Iterator<Item = &Value> {
+        // An empty list of registries is how cargo says `publish = false`.
+        let is_published =
+            |package: &&Value| package["publish"].as_array().is_none_or(|list| !list.is_empty());
+        self.all_packages().filter(is_published)
+    }
+
+    pub(crate) fn package(&self, named: &str) -> &Value {
+        self.all_packages().find(|package| name(package) == named).expect("our crates keep their names")
+    }
+
+    fn all_packages(&self) -> impl Iterator<Item = &Value> {
+        self.packages.as_array().expect("cargo metadata lists packages").iter()
+    }
+}
+
+pub(crate) fn metadata(arguments: &[&str]) -> Result<Value, Failure> {
+    let mut metadata = command::cargo(["metadata", "--format-version", "1"]);
+    let metadata = command::output_of(
+        metadata.args(arguments),
+        "run it inside the repository, with manifests and a Cargo.lock that cargo can read",
+    )?;
+    Ok(serde_json::from_str(&metadata).expect("cargo metadata prints one JSON document"))
+}
+
+/// Of a package or a dependency.
+pub(crate) fn name(of: &Value) -> &str {
+    of["name"].as_str().expect("cargo metadata names everything")
 }
 
 fn folder(value: &Value) -> PathBuf {
