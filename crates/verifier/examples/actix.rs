@@ -36,6 +36,19 @@ async fn health(verifier: web::Data<Verifier>) -> HttpResponse {
     }
 }
 
+/// What `main` serves; the tests serve it in front of a real authority.
+pub(crate) fn service(verifier: Verifier) -> impl FnOnce(&mut web::ServiceConfig) {
+    let server = ResourceServer::new(verifier.clone()).realm("orders");
+    move |config| {
+        config
+            .app_data(web::Data::new(verifier))
+            .app_data(server)
+            .route("/health", web::get().to(health))
+            .route("/orders", web::get().to(list))
+            .route("/orders", web::post().to(order));
+    }
+}
+
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -44,15 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let verifier = Verifier::builder(issuer).audience(audience).build()?;
-    let server = ResourceServer::new(verifier.clone()).realm("orders");
-    let app = move || {
-        App::new()
-            .app_data(web::Data::new(verifier.clone()))
-            .app_data(server.clone())
-            .route("/health", web::get().to(health))
-            .route("/orders", web::get().to(list))
-            .route("/orders", web::post().to(order))
-    };
+    let app = move || App::new().configure(service(verifier.clone()));
 
     let server = HttpServer::new(app).bind("127.0.0.1:0")?;
     for address in server.addrs() {

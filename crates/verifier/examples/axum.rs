@@ -52,6 +52,15 @@ async fn health(State(app): State<App>) -> StatusCode {
     }
 }
 
+/// What `main` serves; the tests serve it in front of a real authority.
+pub(crate) fn service(verifier: Verifier) -> Router {
+    let server = ResourceServer::new(verifier.clone()).realm("orders");
+    Router::new()
+        .route("/health", get(health))
+        .route("/orders", get(list).post(order))
+        .with_state(App { verifier, server })
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -60,14 +69,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let verifier = Verifier::builder(issuer).audience(audience).build()?;
-    let server = ResourceServer::new(verifier.clone()).realm("orders");
-    let routes = Router::new()
-        .route("/health", get(health))
-        .route("/orders", get(list).post(order))
-        .with_state(App { verifier, server });
-
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, routes).await?;
+    axum::serve(listener, service(verifier)).await?;
     Ok(())
 }
