@@ -9,7 +9,7 @@ use attesto_token::feed::RevokedBy;
 use attesto_verifier::{Error, Verifier};
 use serde_json::{Value, json};
 
-use crate::issuer::{Answer, Authority, Issuer, PATIENCE, until_here};
+use crate::issuer::{Answer, Authority, Issuer, PATIENCE, has_fetched, until_here};
 use crate::token::{KEY, OTHER_KEY, claims};
 
 fn verdict(verifier: &Verifier, token: &str) -> Result<(), Error> {
@@ -36,7 +36,7 @@ fn a_rotation_costs_one_fetch_however_many_threads_wait() {
     let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier =
         issuer.builder().unknown_kid(Duration::from_secs(3_600), PATIENCE).build_blocking().unwrap();
-    verifier.ready_blocking(PATIENCE).unwrap();
+    until_here("the first fetch is over", || has_fetched(&verifier));
     let (begun, released) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
     let (release, answer) = (Arc::clone(&released), Answer::keys(&OTHER_KEY.jwks()));
     issuer.serves(move |_| if release.load(Ordering::SeqCst) { answer.clone() } else { Answer::Later });

@@ -9,7 +9,7 @@ use std::{env, fs};
 use attesto_verifier::{Error, Fetch, FetchError, FetchRequest, FetchResponse, Verifier, VerifierBuilder};
 use serde_json::{Value, json};
 
-use crate::issuer::{Answer, Authority, Issuer, PATIENCE, until, until_here, with_both_drivers};
+use crate::issuer::{Answer, Authority, Issuer, PATIENCE, has_fetched, until, until_here, with_both_drivers};
 use crate::token::{KEY, OTHER_KEY, claims};
 
 fn verdict(verifier: &Verifier, token: &str) -> Result<(), Error> {
@@ -200,7 +200,7 @@ fn a_redirect_to_another_host_is_not_followed() {
 fn refreshed_with(answer: Answer, build: fn(VerifierBuilder) -> Verifier) -> (Issuer, Verifier) {
     let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = build(issuer.builder());
-    verifier.ready_blocking(PATIENCE).unwrap();
+    until_here("the first fetch is over", || has_fetched(&verifier));
     issuer.answers(answer);
     assert_eq!(verdict(&verifier, &forged()), Err(Error::KeyUnknown));
     (issuer, verifier)
@@ -298,7 +298,7 @@ async fn a_bad_signature_causes_no_fetch() {
 async fn a_hanging_refresh_delays_nobody() {
     let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.verifier();
-    verifier.ready(PATIENCE).await.unwrap();
+    until("the first fetch is over", || has_fetched(&verifier)).await;
     issuer.answers(Answer::Hang);
     assert_eq!(verdict(&verifier, &forged()), Err(Error::KeyUnknown));
     until("the refresh hangs", || issuer.requests().len() == 2).await;
@@ -441,7 +441,7 @@ fn a_seed_serves_while_the_issuer_is_down() {
 async fn a_rotation_costs_one_fetch_however_many_tasks_wait() {
     let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
     let verifier = issuer.builder().unknown_kid(Duration::from_secs(3_600), PATIENCE).build().unwrap();
-    verifier.ready(PATIENCE).await.unwrap();
+    until("the first fetch is over", || has_fetched(&verifier)).await;
     let (begun, released) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (release, answer) = (Arc::clone(&released), Answer::keys(&OTHER_KEY.jwks()));
     issuer.serves(move |_| if release.load(Ordering::SeqCst) { answer.clone() } else { Answer::Later });

@@ -385,6 +385,11 @@ impl Told {
     }
 }
 
+/// Whether the keys are there and the fetch is over: an unknown key that comes between the two causes no other.
+pub(crate) fn has_fetched(verifier: &Verifier) -> bool {
+    verifier.status().keys.fetches > 0
+}
+
 /// Waits until something is true.
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let poll = async {
