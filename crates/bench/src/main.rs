@@ -10,6 +10,7 @@ mod server;
 mod signing;
 mod stats;
 mod table;
+mod verifying;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ struct Options {
 enum Measurement {
     /// Tokens through the whole issuer against the bare signature of the same key, on one core
     Signing,
+    /// Tokens through the verifier against the bare verification of the same key, on one core
+    Verifying,
     /// Refreshes while the keys of the server rotate
     Rotation,
     /// The revocation feed: who waits for it, its snapshot, and how fast it takes revocations
@@ -68,6 +71,8 @@ struct Report {
     machine: Machine,
     #[serde(skip_serializing_if = "Option::is_none")]
     signing: Option<signing::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verifying: Option<verifying::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<rotation::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +93,10 @@ fn run(options: &Options) -> Outcome<()> {
     let report = Report {
         machine: Machine::look()?,
         signing: options.wants(Measurement::Signing).then(|| signing::measure(options.quick)).transpose()?,
+        verifying: options
+            .wants(Measurement::Verifying)
+            .then(|| verifying::measure(options.quick))
+            .transpose()?,
         rotation: options.wants(Measurement::Rotation).then(|| rotation(options)).transpose()?,
         feed: options
             .wants(Measurement::Feed)
@@ -125,6 +134,9 @@ impl Report {
         println!("{}", self.machine);
         if let Some(signing) = &self.signing {
             println!("\n{signing}");
+        }
+        if let Some(verifying) = &self.verifying {
+            println!("\n{verifying}");
         }
         if let Some(rotation) = &self.rotation {
             println!("\n{rotation}");
