@@ -4,7 +4,7 @@ use attesto_core::{
 use attesto_server::config::Settings;
 use attesto_server::{StartError, access_keys, refresh_keys};
 use attesto_store::Store;
-use attesto_token::{Algorithm, CompactJws, JoseHeader, JwkSet, JwsError, parse_strict_json, typ};
+use attesto_token::{Algorithm, CompactJws, JoseHeader, JwkSet, JwsError, strict_json, typ};
 use attesto_verifier::{Error, TokenType, Verifier};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -49,7 +49,7 @@ pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
 
 fn read(token: &str) -> Result<(JoseHeader, Map<String, Value>), JwsError> {
     let jws = CompactJws::split(token)?;
-    let claims = parse_strict_json(&jws.payload()?).map_err(|_| JwsError::Malformed)?;
+    let claims = strict_json::parse(&jws.payload()?).map_err(|_| JwsError::Malformed)?;
     Ok((jws.header()?, claims))
 }
 

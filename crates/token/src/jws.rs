@@ -35,6 +35,11 @@ impl<'a> CompactJws<'a> {
         Ok(Self { signing_input, header, payload, signature })
     }
 
+    /// The header as it stands in the token.
+    pub fn encoded_header(&self) -> &'a str {
+        self.header
+    }
+
     /// Reads the header. What it names is a claim of whoever made the token, until the signature is verified.
     pub fn header(&self) -> Result<JoseHeader, JwsError> {
         let json = base64url::decode(self.header).ok_or(JwsError::Malformed)?;

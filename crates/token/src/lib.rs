@@ -12,7 +12,7 @@ mod error;
 pub mod feed;
 mod jwk;
 mod jws;
-mod strict_json;
+pub mod strict_json;
 mod thumbprint;
 
 pub use algorithm::Algorithm;
@@ -22,4 +22,3 @@ pub use digest::sha256;
 pub use error::{JwkError, JwsError};
 pub use jwk::{EcPublicKey, Jwk, JwkSet, OkpPublicKey, PublicKey, RefusedJwk, RsaPublicKey};
 pub use jws::{CompactJws, JoseHeader, MAX_TOKEN_BYTES};
-pub use strict_json::parse as parse_strict_json;

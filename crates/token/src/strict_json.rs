@@ -3,8 +3,10 @@
 //! RFC 8725 §2.3 and RFC 7515 §4 leave it to the parser what a repeated member means; two parsers that disagree are an
 //! attack. `serde_json` keeps the last one silently, so a first pass refuses them (and its depth limit of 128 holds).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -24,8 +26,102 @@ pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Er
 /// with such a member for something else than an object.
 const SERDE_JSON_INTERNAL: &str = "$serde_json::private::";
 
+/// With `arbitrary_precision` it shows numbers that are no small integers as objects with this member.
+const NUMBER: &str = "$serde_json::private::Number";
+
+/// Whether this member's name means that the object is none, but a number in disguise, whose digits are the value.
+pub fn is_number(name: &str) -> bool {
+    name == NUMBER && *NUMBERS_ARE_OBJECTS
+}
+
+static NUMBERS_ARE_OBJECTS: LazyLock<bool> = LazyLock::new(|| {
+    struct IsObject;
+
+    impl<'de> Visitor<'de> for IsObject {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number")
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+            Ok(false)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<bool, A::Error> {
+            Ok(true)
+        }
+    }
+
+    serde_json::Deserializer::from_str("0.5").deserialize_any(IsObject).unwrap_or(false)
+});
+
+/// The names of one object's members so far.
+pub struct MemberNames<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+/// More names are looked up in a set.
+const FEW: usize = 32;
+
+impl Default for MemberNames<'_> {
+    fn default() -> Self {
+        Self { few: Vec::with_capacity(16), many: HashSet::new() }
+    }
+}
+
+impl<'de> MemberNames<'de> {
+    /// Takes the next name; an error if it stood there before, or has no business in a document.
+    pub fn add<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
+        if name.starts_with(SERDE_JSON_INTERNAL) {
+            return Err(E::custom("a member has a reserved name"));
+        }
+        let is_new = if self.few.len() < FEW {
+            !self.few.contains(&name)
+        } else {
+            !self.few.contains(&name) && self.many.insert(name.clone())
+        };
+        if !is_new {
+            return Err(E::custom("a member stands twice"));
+        }
+        if self.few.len() < FEW {
+            self.few.push(name);
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, or another string, borrowed from the text where it has no escapes.
+pub struct Text<'de>(pub Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsText;
+
+        impl<'de> Visitor<'de> for AsText {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(AsText)
+    }
+}
+
+/// Any value, read for its members' names alone.
 #[derive(Clone, Copy)]
-struct UniqueMembers;
+pub struct UniqueMembers;
 
 impl<'de> DeserializeSeed<'de> for UniqueMembers {
     type Value = ();
@@ -72,13 +168,10 @@ impl<'de> Visitor<'de> for UniqueMembers {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if name.starts_with(SERDE_JSON_INTERNAL) {
-                return Err(serde::de::Error::custom("a member has a reserved name"));
-            }
-            if !seen.insert(name) {
-                return Err(serde::de::Error::custom("a member stands twice"));
+        let mut names = MemberNames::default();
+        while let Some(Text(name)) = members.next_key()? {
+            if !is_number(&name) {
+                names.add(name)?;
             }
             members.next_value_seed(self)?;
         }

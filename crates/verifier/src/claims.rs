@@ -1,7 +1,8 @@
+use std::borrow::Cow;
 use std::fmt;
 
-use attesto_token::parse_strict_json;
-use serde_json::{Map, Number, Value};
+use attesto_token::strict_json::{self, MemberNames, Text, UniqueMembers};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::Error;
 use crate::policy::Policy;
@@ -38,27 +39,27 @@ pub struct StandardClaims {
 impl StandardClaims {
     /// Reads and checks the claims: time first, then who made the token for whom, then the rest.
     pub(crate) fn read(payload: &[u8], policy: &Policy, now: i64) -> Result<Self, Error> {
-        let claims = &parse_strict_json::<Map<String, Value>>(payload).map_err(|_| Error::Malformed)?;
-        let (issued_at, not_before, expires_at) = times(claims, policy, now)?;
-        let issuer = required_string(claims, "iss")?;
+        let claims = RawClaims::parse(payload)?;
+        let (issued_at, not_before, expires_at) = times(&claims, policy, now)?;
+        let issuer = required(claims.iss, "iss")?;
         if issuer != policy.issuer {
             return Err(Error::IssuerMismatch);
         }
-        let audience = audience(claims)?;
+        let audience = audience(claims.aud)?;
         if !policy.audience.accepts(&audience) {
             return Err(Error::AudienceMismatch);
         }
         let checked = Self {
-            issuer: issuer.to_owned(),
+            issuer,
             audience,
             expires_at,
             issued_at,
             not_before,
-            subject: required_string(claims, "sub")?.to_owned(),
-            client_id: required_string(claims, "client_id")?.to_owned(),
-            jti: required_string(claims, "jti")?.to_owned(),
-            sid: claims.get("sid").map(|sid| string(sid, "sid")).transpose()?.map(str::to_owned),
-            scope: scope(claims)?,
+            subject: required(claims.sub, "sub")?,
+            client_id: required(claims.client_id, "client_id")?,
+            jti: required(claims.jti, "jti")?,
+            sid: claims.sid.map(|sid| string(sid, "sid")).transpose()?,
+            scope: scope(claims.scope)?,
         };
         checked.require_scopes(&policy.required_scopes)?;
         Ok(checked)
@@ -103,70 +104,224 @@ impl fmt::Debug for StandardClaims {
     }
 }
 
+/// The claims that are looked at, whatever they are.
+#[derive(Default)]
+struct RawClaims<'a> {
+    iss: Option<Json<'a>>,
+    sub: Option<Json<'a>>,
+    aud: Option<Json<'a>>,
+    exp: Option<Json<'a>>,
+    nbf: Option<Json<'a>>,
+    iat: Option<Json<'a>>,
+    jti: Option<Json<'a>>,
+    client_id: Option<Json<'a>>,
+    sid: Option<Json<'a>>,
+    scope: Option<Json<'a>>,
+}
+
+/// A claim's value, as far as any of these claims can be it.
+enum Json<'a> {
+    Text(Cow<'a, str>),
+    Texts(Vec<Cow<'a, str>>),
+    /// A number of seconds, rounded down; none if it is no instant.
+    Number(Option<i64>),
+    Other,
+}
+
 /// RFC 7519 §4.1.4 to §4.1.6: `iat`, `nbf` and `exp`, checked.
-fn times(claims: &Map<String, Value>, policy: &Policy, now: i64) -> Result<(i64, Option<i64>, i64), Error> {
+fn times(claims: &RawClaims<'_>, policy: &Policy, now: i64) -> Result<(i64, Option<i64>, i64), Error> {
     let latest = now.saturating_add(policy.leeway);
-    let issued_at = numeric_date(claims, "iat")?.ok_or(Error::ClaimMissing("iat"))?;
+    let issued_at = numeric_date(claims.iat.as_ref(), "iat")?.ok_or(Error::ClaimMissing("iat"))?;
     if issued_at > latest {
         return Err(Error::IssuedInFuture);
     }
-    let not_before = numeric_date(claims, "nbf")?;
+    let not_before = numeric_date(claims.nbf.as_ref(), "nbf")?;
     if not_before.is_some_and(|not_before| not_before > latest) {
         return Err(Error::NotYetValid);
     }
-    let expires_at = numeric_date(claims, "exp")?.ok_or(Error::ClaimMissing("exp"))?;
+    let expires_at = numeric_date(claims.exp.as_ref(), "exp")?.ok_or(Error::ClaimMissing("exp"))?;
     if expires_at <= now.saturating_sub(policy.leeway) {
         return Err(Error::Expired);
     }
     Ok((issued_at, not_before, expires_at))
 }
 
-fn numeric_date(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, Error> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_number().and_then(whole_seconds).ok_or(Error::ClaimInvalid(name))?;
-    Ok(Some(seconds))
+/// RFC 7519 §2.
+fn numeric_date(claim: Option<&Json<'_>>, name: &'static str) -> Result<Option<i64>, Error> {
+    match claim {
+        None => Ok(None),
+        Some(Json::Number(Some(seconds))) => Ok(Some(*seconds)),
+        Some(_) => Err(Error::ClaimInvalid(name)),
+    }
 }
 
-/// A `NumericDate` (RFC 7519 §2) may have a fraction; it is rounded down.
-#[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest integer")]
-fn whole_seconds(number: &Number) -> Option<i64> {
-    let seconds = match number.as_i64() {
-        Some(seconds) => seconds,
-        None => number.as_f64()?.floor() as i64,
-    };
-    (0..=LAST_INSTANT).contains(&seconds).then_some(seconds)
+fn required(claim: Option<Json<'_>>, name: &'static str) -> Result<String, Error> {
+    string(claim.ok_or(Error::ClaimMissing(name))?, name)
 }
 
-fn required_string<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, Error> {
-    let value = claims.get(name).ok_or(Error::ClaimMissing(name))?;
-    string(value, name)
-}
-
-fn string<'a>(value: &'a Value, name: &'static str) -> Result<&'a str, Error> {
-    value.as_str().filter(|text| !text.is_empty()).ok_or(Error::ClaimInvalid(name))
+fn string(claim: Json<'_>, name: &'static str) -> Result<String, Error> {
+    match claim {
+        Json::Text(text) if !text.is_empty() => Ok(text.into_owned()),
+        _ => Err(Error::ClaimInvalid(name)),
+    }
 }
 
 /// RFC 7519 §4.1.3: one string or a list of them.
-fn audience(claims: &Map<String, Value>) -> Result<Vec<String>, Error> {
-    match claims.get("aud").ok_or(Error::ClaimMissing("aud"))? {
-        Value::Array(list) if list.is_empty() => Err(Error::ClaimInvalid("aud")),
-        Value::Array(list) => strings(list, "aud"),
-        one => Ok(vec![string(one, "aud")?.to_owned()]),
+fn audience(claim: Option<Json<'_>>) -> Result<Vec<String>, Error> {
+    match claim.ok_or(Error::ClaimMissing("aud"))? {
+        Json::Texts(list) if list.is_empty() => Err(Error::ClaimInvalid("aud")),
+        Json::Texts(list) => strings(list, "aud"),
+        one => Ok(vec![string(one, "aud")?]),
     }
 }
 
 /// RFC 8693 §4.2 has it separated by spaces; other issuers write a list.
-fn scope(claims: &Map<String, Value>) -> Result<Vec<String>, Error> {
-    match claims.get("scope") {
+fn scope(claim: Option<Json<'_>>) -> Result<Vec<String>, Error> {
+    match claim {
         None => Ok(Vec::new()),
-        Some(Value::String(text)) => {
+        Some(Json::Text(text)) => {
             Ok(text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
         }
-        Some(Value::Array(list)) => strings(list, "scope"),
+        Some(Json::Texts(list)) => strings(list, "scope"),
         Some(_) => Err(Error::ClaimInvalid("scope")),
     }
 }
 
-fn strings(list: &[Value], name: &'static str) -> Result<Vec<String>, Error> {
-    list.iter().map(|item| string(item, name).map(str::to_owned)).collect()
+fn strings(list: Vec<Cow<'_, str>>, name: &'static str) -> Result<Vec<String>, Error> {
+    list.into_iter().map(|item| string(Json::Text(item), name)).collect()
+}
+
+/// A `NumericDate` (RFC 7519 §2) may have a fraction; it is rounded down.
+#[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest integer")]
+fn whole_seconds(seconds: f64) -> Option<i64> {
+    within_time(seconds.floor() as i64)
+}
+
+fn within_time(seconds: i64) -> Option<i64> {
+    (0..=LAST_INSTANT).contains(&seconds).then_some(seconds)
+}
+
+impl<'a> RawClaims<'a> {
+    /// One pass: repeated members, at any depth, are noticed on the way.
+    fn parse(payload: &'a [u8]) -> Result<Self, Error> {
+        let mut json = serde_json::Deserializer::from_slice(payload);
+        let claims = json.deserialize_map(AsClaims).map_err(|_| Error::Malformed)?;
+        json.end().map_err(|_| Error::Malformed)?;
+        Ok(claims)
+    }
+
+    fn claim(&mut self, name: &str) -> Option<&mut Option<Json<'a>>> {
+        match name {
+            "iss" => Some(&mut self.iss),
+            "sub" => Some(&mut self.sub),
+            "aud" => Some(&mut self.aud),
+            "exp" => Some(&mut self.exp),
+            "nbf" => Some(&mut self.nbf),
+            "iat" => Some(&mut self.iat),
+            "jti" => Some(&mut self.jti),
+            "client_id" => Some(&mut self.client_id),
+            "sid" => Some(&mut self.sid),
+            "scope" => Some(&mut self.scope),
+            _ => None,
+        }
+    }
+}
+
+struct AsClaims;
+
+impl<'de> Visitor<'de> for AsClaims {
+    type Value = RawClaims<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RawClaims<'de>, A::Error> {
+        let mut claims = RawClaims::default();
+        let mut names = MemberNames::default();
+        while let Some(Text(name)) = members.next_key()? {
+            match claims.claim(&name) {
+                Some(claim) => *claim = Some(members.next_value()?),
+                None => members.next_value_seed(UniqueMembers)?,
+            }
+            names.add(name)?;
+        }
+        Ok(claims)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AsJson)
+    }
+}
+
+struct AsJson;
+
+impl<'de> Visitor<'de> for AsJson {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(within_time(number)))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(i64::try_from(number).ok().and_then(within_time)))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(whole_seconds(number)))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
+        let mut texts = Some(Vec::new());
+        while let Some(item) = items.next_element()? {
+            match (item, &mut texts) {
+                (Json::Text(text), Some(texts)) => texts.push(text),
+                _ => texts = None,
+            }
+        }
+        Ok(texts.map_or(Json::Other, Json::Texts))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json<'de>, A::Error> {
+        let mut names = MemberNames::default();
+        while let Some(Text(name)) = members.next_key()? {
+            if strict_json::is_number(&name) {
+                let Text(digits) = members.next_value()?;
+                return Ok(Json::Number(seconds_of(&digits)));
+            }
+            names.add(name)?;
+            members.next_value_seed(UniqueMembers)?;
+        }
+        Ok(Json::Other)
+    }
+}
+
+/// Where numbers come as their digits.
+fn seconds_of(digits: &str) -> Option<i64> {
+    match digits.parse() {
+        Ok(seconds) => within_time(seconds),
+        Err(_) => digits.parse().ok().filter(|seconds: &f64| seconds.is_finite()).and_then(whole_seconds),
+    }
 }

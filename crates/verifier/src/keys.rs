@@ -1,5 +1,5 @@
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use attesto_token::{Algorithm, CompactJws, Jwk, JwkSet};
@@ -43,6 +43,13 @@ impl KeySet {
         self.keys.binary_search_by(|key| (*key.kid).cmp(kid)).ok()
     }
 
+    /// The place of the key that has verified a token with this very header: it passed all that is asked of headers,
+    /// by the one policy that these keys are for.
+    pub(crate) fn find_by_header(&self, jws: &CompactJws<'_>) -> Option<usize> {
+        let header = jws.encoded_header();
+        self.keys.iter().position(|key| key.header.get().is_some_and(|known| **known == *header))
+    }
+
     pub(crate) fn get(&self, kid: &str) -> Option<&Key> {
         self.find(kid).map(|index| &self.keys[index])
     }
@@ -70,12 +77,15 @@ pub(crate) struct Key {
     pub(crate) kid: Arc<str>,
     pub(crate) algorithm: Algorithm,
     public: VerifyingKey,
+    /// That of the first token that it verified.
+    header: OnceLock<Box<str>>,
 }
 
 impl Key {
     fn new(jwk: &Jwk) -> Option<Self> {
         let public = VerifyingKey::new(jwk)?;
-        Some(Self { kid: jwk.kid.as_str().into(), algorithm: jwk.algorithm, public })
+        let kid = jwk.kid.as_str().into();
+        Some(Self { kid, algorithm: jwk.algorithm, public, header: OnceLock::new() })
     }
 
     /// Verifies the signature, and only then decodes the payload that it covers (RFC 7515 §5.2).
@@ -86,6 +96,7 @@ impl Key {
         if !self.public.verifies(jws.signing_input.as_bytes(), &jws.signature()?) {
             return Err(Error::SignatureInvalid);
         }
+        self.header.get_or_init(|| jws.encoded_header().into());
         Ok(jws.payload()?)
     }
 }
