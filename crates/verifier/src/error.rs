@@ -64,8 +64,7 @@ pub enum Error {
     /// The claims are in order but do not fit the type that the caller asked for.
     #[error("the claims are not those that are expected here")]
     ClaimsMismatch,
-    /// It was ended before its time: its session, its user, its client or its key was. `verify` does not say so yet; it
-    /// is here for the code that asks the authority.
+    /// It was ended before its time: its session, its user, its client, its key, or the token itself.
     #[error("the token was revoked")]
     Revoked,
     /// The token is good but not for this: RFC 6750 §3.1.
