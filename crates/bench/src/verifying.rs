@@ -58,7 +58,7 @@ pub fn measure(quick: bool) -> Outcome<Report> {
         token_bytes: scene.token().len(),
         records: scene::RECORDS,
         rows: rows(&scene.contenders(), &rates),
-        bytes_per_record: scene.bytes_per_record()?,
+        bytes_per_record: scene::bytes_per_record()?,
         bytes_per_record_goal: 60.0,
         loading: loading::measure(&one, &others, if quick { 3 } else { 20 })?,
     })
@@ -161,6 +161,6 @@ mod tests {
         let names: Vec<_> = rows.iter().map(|row| row.name).collect();
         assert_eq!(names, ["bare", "verify", "verify, with feed", "the same, cached", "look-up alone"]);
         assert!(rows.iter().all(|row| row.per_second.median > 0.0));
-        assert!(scene.bytes_per_record().unwrap() > 24.0);
+        assert!(scene::bytes_per_record().unwrap() > 24.0);
     }
 }

@@ -78,22 +78,22 @@ impl Scene {
             contender("look-up alone", Way::LookUp(list, claims()), Some(Goal::LookUp)),
         ]
     }
+}
 
-    /// By what this process grows with ten more lists.
-    pub fn bytes_per_record(&self) -> Outcome<f64> {
-        const LISTS: u64 = 10;
-        let answers: Vec<_> = (1..=LISTS).map(|seed| snapshot(seed * 1_000_000)).collect();
-        let mut lists = Vec::new();
-        let before = resident_bytes()?;
-        for answer in &answers {
-            let mut list = RevocationList::default();
-            list.apply(answer, NOW)?;
-            lists.push(list);
-        }
-        let grown = resident_bytes()?.saturating_sub(before);
-        let records: usize = lists.iter().map(RevocationList::len).sum();
-        Ok(real(usize::try_from(grown)?) / real(records))
+/// What a record takes, by what this process grows with ten more lists.
+pub fn bytes_per_record() -> Outcome<f64> {
+    const LISTS: u64 = 10;
+    let answers: Vec<_> = (1..=LISTS).map(|seed| snapshot(seed * 1_000_000)).collect();
+    let mut lists = Vec::new();
+    let before = resident_bytes()?;
+    for answer in &answers {
+        let mut list = RevocationList::default();
+        list.apply(answer, NOW)?;
+        lists.push(list);
     }
+    let grown = resident_bytes()?.saturating_sub(before);
+    let records: usize = lists.iter().map(RevocationList::len).sum();
+    Ok(real(usize::try_from(grown)?) / real(records))
 }
 
 pub fn builder() -> VerifierBuilder {
