@@ -23,8 +23,12 @@ struct State {
     wish: Option<Wish>,
     woken: bool,
     stopped: bool,
-    /// A request is under way.
+    /// A request is under way, and until its answer is taken in.
     asking: bool,
+    /// Its answer is not there yet.
+    awaiting: bool,
+    /// It was not there when an unknown key was last wished for.
+    wish_awaits: bool,
     attempts: u64,
     last_error: Option<String>,
     due: Duration,
@@ -73,6 +77,7 @@ impl Link {
     pub(crate) fn wish_unknown_kid(&self, now: Duration) -> bool {
         let mut state = self.state();
         let soon = state.wishes_from <= now;
+        state.wish_awaits = state.awaiting;
         if state.wish.is_none() {
             state.wish = Some(Wish::UnknownKid);
             self.wake(state);
@@ -176,17 +181,23 @@ impl Link {
         state.wishes_from = source.wishes_from();
         let wait = state.due.saturating_sub(now);
         state.asking = wait.is_zero();
+        state.awaiting = state.asking;
         if state.asking { Next::Ask } else { Next::Wait(wait) }
+    }
+
+    /// An answer is there.
+    pub(super) fn answered(&self) {
+        self.state().awaiting = false;
     }
 
     /// An attempt has ended.
     pub(super) fn attempted(&self, outcome: Result<(), String>, source: &impl Source) {
         let mut state = self.state();
-        state.asking = false;
+        (state.asking, state.awaiting) = (false, false);
         state.attempts += 1;
         state.due = source.due();
         state.wishes_from = source.wishes_from();
-        if outcome.is_ok() && state.wish == Some(Wish::UnknownKid) {
+        if outcome.is_ok() && state.wish_awaits && state.wish == Some(Wish::UnknownKid) {
             // It was met by this answer, or its key is still unknown and the next token will say so again.
             state.wish = None;
         }
@@ -333,6 +344,11 @@ mod tests {
         assert!(link.wish_unknown_kid(Duration::ZERO));
         link.attempted(Ok(()), &Eager);
         assert_eq!(link.state().wish, None);
+        assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
+        link.answered();
+        assert!(link.wish_unknown_kid(Duration::ZERO));
+        link.attempted(Ok(()), &Eager);
+        assert_eq!(link.state().wish, Some(Wish::UnknownKid), "the answer came before it");
         link.stop();
         assert!(matches!(link.next(&mut Eager, &clock), Next::Stop));
         assert!(!link.attempts_before(Duration::MAX));

@@ -39,6 +39,7 @@ async fn run(mut source: impl Source, link: Arc<Link>, fetch: Arc<dyn Fetch>, cl
                 let asked_at = clock.monotonic();
                 let request = source.request(asked_at);
                 let answer = timeout(request.timeout, request.get(&*fetch)).await.ok();
+                link.answered();
                 let answer = request.checked(answer);
                 let arrived = Arrival { asked_at, at: clock.monotonic(), unix: clock.unix_now(), lot: lot() };
                 let long = answer.as_ref().is_ok_and(|response| response.body.len() > LONG);

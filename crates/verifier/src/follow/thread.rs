@@ -39,6 +39,7 @@ fn run(mut source: impl Source, link: &Arc<Link>, fetch: &dyn Fetch, clock: &dyn
                 if link.is_stopped() {
                     return;
                 }
+                link.answered();
                 let answer = request.checked(answer);
                 let arrived = Arrival { asked_at, at: clock.monotonic(), unix: clock.unix_now(), lot: lot() };
                 let outcome = source.receive(answer, arrived);
