@@ -23,7 +23,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// Answers that bring nothing new are not asked for more often.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The revocation feed of an Attesto authority. The numbers in brackets are the rules of its specification.
+/// The revocation feed of an Attesto authority. Rules are those of its specification.
 pub(crate) struct FeedSource {
     shared: Arc<Shared>,
     url: String,
@@ -107,7 +107,7 @@ impl FeedSource {
         Ok(moved)
     }
 
-    /// [1 to 10]
+    /// Rules 1 to 10.
     fn genuine(&self, body: &[u8], now: i64) -> Result<FeedAnswer, Refused> {
         let text = str::from_utf8(body).map_err(|_| JwsError::Malformed)?;
         let jws = CompactJws::split_within(text, MAX_FEED_BYTES)?;
@@ -125,7 +125,7 @@ impl FeedSource {
         Ok(FeedAnswer::read(&payload, &kid, self.shared.issuer(), now)?)
     }
 
-    /// [18]
+    /// Rule 18.
     fn poll_url(&self) -> String {
         let Some(position) = self.list.position().filter(|_| !self.snapshot_wanted) else {
             return self.url.clone();
@@ -134,7 +134,7 @@ impl FeedSource {
         format!("{}?epoch={}&after={}&wait={wait}", self.url, position.epoch, position.seq)
     }
 
-    /// [19]
+    /// Rule 19.
     fn failed(&mut self, arrived: Arrival) {
         let retry = FIRST_RETRY.saturating_mul(2u32.saturating_pow(self.failures)).min(LAST_RETRY);
         self.failures = self.failures.saturating_add(1);
@@ -199,7 +199,7 @@ impl Source for FeedSource {
         };
         self.failed(arrived);
         match refused {
-            // [4]
+            // Rule 4.
             Refused::UnknownKey if self.unknown_key_from <= arrived.at => {
                 self.unknown_key_from = arrived.at + KEYS_GAP;
                 self.keys_due = arrived.at;
@@ -374,7 +374,7 @@ mod tests {
         }
     }
 
-    /// [18] and [19]
+    /// Rule 18. and [19]
     #[test]
     fn failures_are_asked_again_without_waiting_for_news() {
         let vectors = specified();
@@ -408,7 +408,7 @@ mod tests {
         }
     }
 
-    /// [4]
+    /// Rule 4.
     #[test]
     fn unknown_keys_cause_few_fetches() {
         let vectors = specified();
