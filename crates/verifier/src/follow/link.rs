@@ -23,16 +23,24 @@ struct State {
     wish: Option<Wish>,
     woken: bool,
     stopped: bool,
-    /// A request is under way, and until its answer is taken in.
-    asking: bool,
-    /// Its answer is not there yet.
-    awaiting: bool,
-    /// It was not there when an unknown key was last wished for.
+    attempt: Attempt,
+    /// Whether an answer was awaited when an unknown key was last wished for.
     wish_awaits: bool,
     attempts: u64,
     last_error: Option<String>,
     due: Duration,
     wishes_from: Duration,
+}
+
+/// How far the attempt is that is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Attempt {
+    #[default]
+    None,
+    /// The request was sent.
+    Awaiting,
+    /// Its answer is there, and is taken in.
+    Reading,
 }
 
 /// That something is asked for sooner.
@@ -77,7 +85,7 @@ impl Link {
     pub(crate) fn wish_unknown_kid(&self, now: Duration) -> bool {
         let mut state = self.state();
         let soon = state.wishes_from <= now;
-        state.wish_awaits = state.awaiting;
+        state.wish_awaits = state.attempt == Attempt::Awaiting;
         if state.wish.is_none() {
             state.wish = Some(Wish::UnknownKid);
             self.wake(state);
@@ -88,7 +96,7 @@ impl Link {
     /// Asks for an attempt at once. Says how many attempts will have ended when it has.
     pub(crate) fn wish_now(&self) -> u64 {
         let mut state = self.state();
-        let attempts = state.attempts + if state.asking { 2 } else { 1 };
+        let attempts = state.attempts + if state.attempt == Attempt::None { 1 } else { 2 };
         state.wish = Some(Wish::Now);
         self.wake(state);
         attempts
@@ -109,7 +117,7 @@ impl Link {
     #[cfg(feature = "testkit")]
     pub(crate) fn rest(&self, now: Duration) -> Rest {
         let state = self.state();
-        if state.asking {
+        if state.attempt != Attempt::None {
             Rest::Asking
         } else if state.woken || state.wish.is_some() || state.due <= now {
             Rest::Busy
@@ -135,7 +143,7 @@ impl Link {
     pub(crate) fn attempts_before(&self, instant: Duration) -> bool {
         let state = self.state();
         let wished = state.wish.is_some() && state.wishes_from <= instant;
-        !state.stopped && (state.asking || wished || state.due <= instant)
+        !state.stopped && (state.attempt != Attempt::None || wished || state.due <= instant)
     }
 
     /// Waits until something holds that can only change with an attempt. Says whether it does.
@@ -180,20 +188,22 @@ impl Link {
         state.due = source.due();
         state.wishes_from = source.wishes_from();
         let wait = state.due.saturating_sub(now);
-        state.asking = wait.is_zero();
-        state.awaiting = state.asking;
-        if state.asking { Next::Ask } else { Next::Wait(wait) }
+        if !wait.is_zero() {
+            return Next::Wait(wait);
+        }
+        state.attempt = Attempt::Awaiting;
+        Next::Ask
     }
 
     /// An answer is there.
     pub(super) fn answered(&self) {
-        self.state().awaiting = false;
+        self.state().attempt = Attempt::Reading;
     }
 
     /// An attempt has ended.
     pub(super) fn attempted(&self, outcome: Result<(), String>, source: &impl Source) {
         let mut state = self.state();
-        (state.asking, state.awaiting) = (false, false);
+        state.attempt = Attempt::None;
         state.attempts += 1;
         state.due = source.due();
         state.wishes_from = source.wishes_from();
@@ -216,7 +226,7 @@ impl Link {
             state.last_error =
                 Some("nobody asks any more: the runtime is gone, or a fetcher panicked".to_owned());
         }
-        (state.stopped, state.asking) = (true, false);
+        (state.stopped, state.attempt) = (true, Attempt::None);
         drop(state);
         self.changed.notify_all();
         #[cfg(feature = "tokio")]
