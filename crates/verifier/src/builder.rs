@@ -244,7 +244,7 @@ impl VerifierBuilder {
     }
 
     /// Keeps keys and revocations in this file, and begins with them after a restart. They are believed: it is made
-    /// readable and writable for its owner alone, and not read if others may write to it. A file that cannot be read
+    /// readable and writable for its owner alone, and not read if others may write to it or to its folder. A file that cannot be read
     /// or written is an [`Event::StateFileFailed`] and nothing worse. Each process needs a file of its own.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());

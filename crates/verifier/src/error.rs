@@ -73,7 +73,7 @@ pub enum Error {
         /// The scopes that are necessary.
         required: Vec<String>,
     },
-    /// No key set is there yet, or the last good one is a day old: the issuer cannot be reached.
+    /// No key set is there yet, or the last good one is too old (a day, unless told): the issuer cannot be reached.
     #[error("the keys of the issuer are unavailable")]
     KeysUnavailable,
     /// Which tokens were revoked is not known, or has not been heard of for too long.

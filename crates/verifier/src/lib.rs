@@ -60,7 +60,7 @@
 //!     .require_scopes(&["orders:read"])
 //!     .leeway(Duration::from_secs(5))
 //!     .revocations(Feed::new().on_stale(OnStale::RejectAfter(Duration::from_secs(60))))
-//!     .state_file("/tmp/orders.attesto-state")
+//!     .state_file("/var/lib/orders/attesto.json")
 //!     .on_event(|event| eprintln!("{event}"))
 //!     .build()?;
 //! # Ok::<_, Box<dyn std::error::Error>>(())

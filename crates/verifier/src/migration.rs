@@ -36,7 +36,7 @@
 //!
 //! What jsonwebtoken takes with issuer and audience set, and this crate refuses: a token without `iss` and `aud`, an
 //! `iss` that is a number or a list with the right one in it, an `aud` that is an object, `nbf` in the future, `typ` of
-//! another kind of token, `crit`, and what expired less than a minute ago. A token that begins to be refused after the
+//! another kind of token, `crit`, and what expired half a minute to a minute ago. A token that begins to be refused after the
 //! change is one of these; [`Error::code`](crate::Error::code) says which.
 //!
 //! HS256 is not there: whoever can check such a token can make one.

@@ -15,6 +15,7 @@ const VERSION: u32 = 1;
 /// Between two writes there is this pause, and twenty times what the last one took.
 const PAUSE: Duration = Duration::from_secs(1);
 const SHARE: u32 = 20;
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// That nothing has changed is written this often: who is killed has not much older keys after the restart.
 const CONFIRMED: Duration = Duration::from_secs(60 * 60);
 
@@ -166,7 +167,7 @@ pub(crate) fn keep_writing(
             if let Err(error) = write(&path, &saved) {
                 failed(&format!("{}: {error}", path.display()));
             }
-            pause = PAUSE + SHARE * began.elapsed();
+            pause = (PAUSE + SHARE * began.elapsed()).min(LONGEST_PAUSE);
         }
     };
     thread::Builder::new().name("attesto-state".to_owned()).spawn(run).map(drop)
@@ -175,11 +176,15 @@ pub(crate) fn keep_writing(
 /// Reads what was kept. `Ok(None)` if there is no file yet.
 pub(crate) fn read(path: &Path, issuer: &str) -> Result<Option<Saved>, String> {
     let failed = |error: io::Error| format!("{}: {error}", path.display());
-    let mut file = match File::open(path) {
+    match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(failed)?,
-    };
-    refuse_what_others_write(&file).map_err(failed)?;
+        Err(error) => return Err(failed(error)),
+        // To open a pipe would be to wait.
+        Ok(metadata) if !metadata.is_file() => return Err(failed(io::Error::other("it is no file"))),
+        Ok(_) => {}
+    }
+    refuse_what_others_write(path).map_err(failed)?;
+    let mut file = File::open(path).map_err(failed)?;
     let mut text = String::new();
     let limit = u64::try_from(2 * MAX_FEED_BYTES).unwrap_or(u64::MAX);
     (&mut file).take(limit).read_to_string(&mut text).map_err(failed)?;
@@ -191,18 +196,23 @@ pub(crate) fn read(path: &Path, issuer: &str) -> Result<Option<Saved>, String> {
     Ok(Some(saved))
 }
 
-/// Its keys are believed: who could write it could sign tokens.
+/// Its keys are believed: who could write it, or put another in its place, could sign tokens.
 #[cfg(unix)]
-fn refuse_what_others_write(file: &File) -> io::Result<()> {
+fn refuse_what_others_write(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
-    if file.metadata()?.mode() & 0o022 != 0 {
+    let others_write = |path: &Path| Ok::<_, io::Error>(fs::metadata(path)?.mode() & 0o022 != 0);
+    if others_write(path)? {
         return Err(io::Error::other("others may write to it: chmod 600"));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if others_write(folder)? {
+        return Err(io::Error::other("others may write to its folder: use one of the service alone"));
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn refuse_what_others_write(_: &File) -> io::Result<()> {
+fn refuse_what_others_write(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

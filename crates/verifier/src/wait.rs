@@ -50,7 +50,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// [`ready`](Self::status) for threads: waits until the first keys and the first answer of the feed are there.
+    /// `ready` for threads: waits until the first keys and the first answer of the feed are there.
     pub fn ready_blocking(&self, within: Duration) -> Result<(), Error> {
         let started = Instant::now();
         for (link, error) in self.links() {

@@ -154,6 +154,16 @@ fn a_file_that_is_not_to_be_believed() {
             until_here("it is over", || told.is_over());
         }
         fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        fs::write(&path, &good).unwrap();
+        // A stranger may have put it there.
+        fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o777)).unwrap();
+        let told = Told::default();
+        let verifier = restarted(&path, build, |builder| told.listen(builder));
+        assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable));
+        assert_eq!(told.of("others may write to its folder"), 1);
+        drop(verifier);
+        until_here("it is over", || told.is_over());
+        fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o755)).unwrap();
         for (content, reason) in [
             (no_records, "its revocations cannot be read"),
             (good.replace(r#""keys":{"jwks":"{"#, r#""keys":{"jwks":"["#), "its keys cannot be read"),

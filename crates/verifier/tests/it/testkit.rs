@@ -451,9 +451,10 @@ struct StateFile(PathBuf);
 
 impl StateFile {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("attesto-testkit-{name}-{}.json", std::process::id()));
-        let _ = fs::remove_file(&path);
-        Self(path)
+        let folder = std::env::temp_dir().join(format!("attesto-testkit-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        Self(folder.join("state.json"))
     }
 
     fn path(&self) -> &Path {
@@ -463,7 +464,7 @@ impl StateFile {
 
 impl Drop for StateFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_dir_all(self.0.parent().unwrap());
     }
 }
 
