@@ -166,7 +166,7 @@ impl Write<'_> {
                 sessions::kid.eq(&next.kid),
                 sessions::sealed_successor.eq(&next.sealed_successor),
                 sessions::rotated_by.eq(next.rotated_by.as_bytes().as_slice()),
-                sessions::last_used_at.eq(next.rotated_at.as_millis()),
+                sessions::last_used_at.eq(later_of(next.rotated_at)),
                 sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
             ))
             .execute(self.connection)?;
@@ -186,7 +186,7 @@ impl Write<'_> {
             .set((
                 sessions::previous_jti_digest.eq(None::<Vec<u8>>),
                 sessions::sealed_successor.eq(None::<Vec<u8>>),
-                sessions::last_used_at.eq(keep.access.issued_at.as_millis()),
+                sessions::last_used_at.eq(later_of(keep.access.issued_at)),
                 sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
             ))
             .execute(self.connection)?;
@@ -299,6 +299,14 @@ impl Write<'_> {
 }
 
 type StandingRow = (SessionRow, ClientRow, Option<UserRow>);
+
+/// When a session was used last. It never goes back: what a clock that was ahead has signed is good until then, and an
+/// end has to know.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn later_of(now: Instant) -> _ {
+    let now: i64 = now.as_millis();
+    diesel::dsl::case_when(sessions::last_used_at.gt(now), sessions::last_used_at).otherwise(now)
+}
 
 fn standing((session, client, user): StandingRow, watermark: Watermark) -> Result<Standing, StoreError> {
     Ok(Standing {

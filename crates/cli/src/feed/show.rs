@@ -171,7 +171,7 @@ impl Shown {
         let records: Vec<_> = self.records.iter().map(|kind| kind.row.clone()).collect();
         [
             format!("epoch     {}\nseq       {}\nsnapshot  {size}", self.epoch, self.seq),
-            format!("expired   {}, removed by a server within a minute", self.expired),
+            format!("expired   {}, removed by a server after half an hour", self.expired),
             table(&["kind", "living", "oldest", "newest", "next expiry"], records),
             self.servers(),
         ]

@@ -14,7 +14,7 @@ const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 async fn issued_at(authority: &Authority, second: i64) -> FeedAnswer {
     let answer = soon(async || {
         let answer = ask(authority, "").await;
-        (claims(&answer.body)["iat"] == second).then_some(answer)
+        (answer.status == 200 && claims(&answer.body)["iat"] == second).then_some(answer)
     });
     take(authority, &answer.await).await
 }
