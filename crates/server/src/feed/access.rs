@@ -1,6 +1,6 @@
 use actix_web::HttpRequest;
-use actix_web::http::header::AUTHORIZATION;
-use attesto_verifier::Error;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
+use attesto_verifier::{Error, bearer_token};
 
 use super::failure::Failure;
 use crate::app::App;
@@ -12,21 +12,10 @@ pub fn require_access(app: &App, request: &HttpRequest) -> Result<(), Failure> {
     if !app.feed_requires_token {
         return Ok(());
     }
-    match app.keys.loaded().tokens.read(bearer(request)?).map_err(Failure::Denied)? {
+    let values = request.headers().get_all(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let token = bearer_token(values).map_err(Failure::Denied)?;
+    match app.keys.loaded().tokens.read(token).map_err(Failure::Denied)? {
         OwnToken::Access(_) => Ok(()),
         OwnToken::Refresh(_) => Err(Failure::Denied(Error::TypeMismatch)),
-    }
-}
-
-/// The one token of the one header.
-fn bearer(request: &HttpRequest) -> Result<&str, Failure> {
-    let mut values = request.headers().get_all(AUTHORIZATION);
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(Failure::Denied(Error::Missing));
-    };
-    let credentials = value.to_str().unwrap_or_default().split_once(' ');
-    match credentials {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(Failure::Denied(Error::Missing)),
     }
 }

@@ -22,7 +22,7 @@ impl Failure {
     /// The answer: codes of RFC 6749 §5.2 and RFC 6750 §3.1.
     pub fn respond(&self) -> HttpResponse {
         let mut response = match self {
-            Self::Parameter(_) => HttpResponse::BadRequest(),
+            Self::Parameter(_) | Self::Denied(Error::InvalidRequest) => HttpResponse::BadRequest(),
             Self::Denied(_) => HttpResponse::Unauthorized(),
             Self::Unavailable(_) => HttpResponse::ServiceUnavailable(),
         };

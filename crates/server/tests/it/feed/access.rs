@@ -28,9 +28,13 @@ async fn without_a_token_one_is_asked_for() {
     let authority = Authority::with(CLOSED).await;
     let access = authority.sign_in().await.access;
     let good = format!("Bearer {access}");
-    for headers in
-        [&[][..], &["Basic YTpi"], &["Bearer"], &[""], &[&access], &[&good, &good], &[&good, "Basic YTpi"]]
-    {
+    for headers in [&["Bearer"][..], &["Bearer "], &["Bearer a b"], &[&good, &good], &[&good, "Basic YTpi"]] {
+        let answer = present(&authority, headers).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (400, "no-store"), "{headers:?}");
+        assert!(answer.header("www-authenticate").contains("error=\"invalid_request\""), "{headers:?}");
+        assert_eq!(answer.json()["error"], "invalid_request");
+    }
+    for headers in [&[][..], &["Basic YTpi"], &[""], &[&access]] {
         let answer = present(&authority, headers).await;
         assert_eq!((answer.status, answer.header("cache-control")), (401, "no-store"), "{headers:?}");
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"revocations\"");
@@ -51,7 +55,7 @@ async fn an_access_token_opens_it_for_as_long_as_it_lives() {
         let answer = present(&authority, &[&format!("{scheme} {}", pair.access)]).await;
         assert_eq!(take(&authority, &answer).await.seq, 0);
     }
-    for token in ["x", "", "a.b.c", "a.b.c.d", &pair.refresh, &stranger.access, &stranger.refresh] {
+    for token in ["x", "a.b.c", "a.b.c.d", &pair.refresh, &stranger.access, &stranger.refresh] {
         is_refused(&present(&authority, &[&format!("Bearer {token}")]).await, token);
     }
     let good = format!("Bearer {}", pair.access);
