@@ -65,19 +65,12 @@ impl StandardClaims {
         Ok(checked)
     }
 
-    /// Whether it is good at this time. `exp` is exclusive; the leeway makes each comparison more lenient.
+    /// Whether it is good at this time.
     pub(crate) fn check_times(&self, policy: &Policy, now: i64) -> Result<(), Error> {
-        let latest = now.saturating_add(policy.leeway);
-        if self.issued_at > latest {
-            return Err(Error::IssuedInFuture);
-        }
-        if self.not_before.is_some_and(|not_before| not_before > latest) {
-            return Err(Error::NotYetValid);
-        }
-        if self.expires_at <= now.saturating_sub(policy.leeway) {
-            return Err(Error::Expired);
-        }
-        Ok(())
+        let present = Present::at(now, policy);
+        present.check_issued(self.issued_at)?;
+        present.check_begun(self.not_before)?;
+        present.check_lasts(self.expires_at)
     }
 
     pub(crate) fn require_scopes(&self, required: &[String]) -> Result<(), Error> {
@@ -128,21 +121,42 @@ enum Json<'a> {
     Other,
 }
 
-/// RFC 7519 §4.1.4 to §4.1.6: `iat`, `nbf` and `exp`, checked.
+/// The time by which tokens are judged. The leeway makes each comparison more lenient.
+struct Present {
+    earliest: i64,
+    latest: i64,
+}
+
+impl Present {
+    fn at(now: i64, policy: &Policy) -> Self {
+        Self { earliest: now.saturating_sub(policy.leeway), latest: now.saturating_add(policy.leeway) }
+    }
+
+    /// RFC 7519 §4.1.6.
+    fn check_issued(&self, issued_at: i64) -> Result<(), Error> {
+        if issued_at > self.latest { Err(Error::IssuedInFuture) } else { Ok(()) }
+    }
+
+    /// RFC 7519 §4.1.5.
+    fn check_begun(&self, not_before: Option<i64>) -> Result<(), Error> {
+        if not_before.is_some_and(|at| at > self.latest) { Err(Error::NotYetValid) } else { Ok(()) }
+    }
+
+    /// RFC 7519 §4.1.4: `exp` is exclusive.
+    fn check_lasts(&self, expires_at: i64) -> Result<(), Error> {
+        if expires_at <= self.earliest { Err(Error::Expired) } else { Ok(()) }
+    }
+}
+
+/// `iat`, `nbf` and `exp`, each read and checked before the next.
 fn times(claims: &RawClaims<'_>, policy: &Policy, now: i64) -> Result<(i64, Option<i64>, i64), Error> {
-    let latest = now.saturating_add(policy.leeway);
+    let present = Present::at(now, policy);
     let issued_at = numeric_date(claims.iat.as_ref(), "iat")?.ok_or(Error::ClaimMissing("iat"))?;
-    if issued_at > latest {
-        return Err(Error::IssuedInFuture);
-    }
+    present.check_issued(issued_at)?;
     let not_before = numeric_date(claims.nbf.as_ref(), "nbf")?;
-    if not_before.is_some_and(|not_before| not_before > latest) {
-        return Err(Error::NotYetValid);
-    }
+    present.check_begun(not_before)?;
     let expires_at = numeric_date(claims.exp.as_ref(), "exp")?.ok_or(Error::ClaimMissing("exp"))?;
-    if expires_at <= now.saturating_sub(policy.leeway) {
-        return Err(Error::Expired);
-    }
+    present.check_lasts(expires_at)?;
     Ok((issued_at, not_before, expires_at))
 }
 

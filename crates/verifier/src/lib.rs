@@ -1,5 +1,5 @@
-//! Checks the access tokens of an Attesto authority (RFC 9068), offline: no request to the authority, no lock and no
-//! waiting while a request is served.
+//! Checks the access tokens of an Attesto authority (RFC 9068), offline: no request to the authority and no
+//! waiting for one while a request is served.
 //!
 //! # A service in five lines
 //!
@@ -114,8 +114,8 @@
 //! | it is down for longer than a day ([`VerifierBuilder::max_stale`]) | [`Error::KeysUnavailable`]: a 503, since the token is not to blame |
 //! | the feed is silent | goes by what it knows, or answers [`Error::RevocationsUnavailable`], a 503: [`OnStale`] |
 //! | this service starts while the issuer is down | begins with its [state file](VerifierBuilder::state_file), or with [keys that are built in](VerifierBuilder::seed_jwks) |
-//! | it starts, and has heard nothing of the feed yet | [`Error::RevocationsUnavailable`] for 30 seconds at most, then by [`OnStale`]; [`Verifier::ready_blocking`] and `ready` wait for both |
-//! | the clock is set, or the machine was asleep | ages go by the monotonic clock, tokens by the wall clock; [`Status::clock_skew`] and [`Event::ClockSkew`] tell how far the issuer's differs |
+//! | it starts, and has heard nothing of the feed for a minute | [`Error::RevocationsUnavailable`] for 30 seconds at most, then by [`OnStale`]; [`Verifier::ready_blocking`] and `ready` wait for both |
+//! | the clock is set, or the machine was asleep | the age of the keys goes by the monotonic clock, that of the revocations by whichever of the clocks says more, tokens by the wall clock; [`Status::clock_skew`] and [`Event::ClockSkew`] tell how far the issuer's differs |
 //!
 //! [`Verifier::status`] is for health checks, [`VerifierBuilder::on_event`] for logs and metrics.
 //!

@@ -21,20 +21,26 @@ use crate::verifier::{FollowedFeed, Inner, Verifier};
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Where the keys are.
+enum Address {
+    At(String),
+    Discovered(Discovery),
+}
+
 /// What is known before anything was fetched.
 #[derive(Default)]
 struct Memory {
     keys: Option<KeySet>,
     feed_keys: Option<KeySet>,
     revocations: RevocationList,
-    fed_at: Option<Moment>,
+    fed_at: Option<(Moment, i64)>,
 }
 
 impl VerifierBuilder {
     pub(crate) fn start(self, fetch: &Arc<dyn Fetch>, driver: &Driver) -> Result<Verifier, BuildError> {
         let policy = self.policy()?;
         let schedule = self.schedule()?;
-        let (keys_url, discovery) = self.keys_from()?;
+        let address = self.keys_from()?;
         let feed = self.feed()?;
         let saved = self.saved();
         let memory = self.memory(saved.as_ref(), policy.max_key_age)?;
@@ -42,14 +48,17 @@ impl VerifierBuilder {
 
         let trust = Trust::new(memory.keys.unwrap_or_default(), memory.revocations.clone());
         let mut shared = Shared::new(issuer, trust, Arc::clone(&clock), events);
-        if let Some(at) = memory.fed_at {
-            shared.fed(at);
+        if let Some((at, unix)) = memory.fed_at {
+            shared.fed(at, unix);
         }
         shared.kept =
             state_file.is_some().then(|| Arc::new(Kept::new(shared.issuer(), saved, &memory.revocations)));
         let shared = Arc::new(shared);
 
-        let keys = KeySource::new(Arc::clone(&shared), schedule, keys_url).discover(discovery);
+        let keys = match address {
+            Address::At(url) => KeySource::at(url, Arc::clone(&shared), schedule),
+            Address::Discovered(discovery) => KeySource::discovered(discovery, Arc::clone(&shared), schedule),
+        };
         let keys = driver.start("attesto-keys", keys, fetch, &clock)?;
         let now = clock.monotonic();
         let feed = match feed {
@@ -95,17 +104,18 @@ impl VerifierBuilder {
         Ok(Schedule::new(self.refresh_interval, self.unknown_kid_gap, self.clock.monotonic()))
     }
 
-    fn keys_from(&self) -> Result<(String, Option<Discovery>), BuildError> {
-        let (url, discovery) = match &self.keys {
-            KeysFrom::WellKnown => (self.below("/.well-known/jwks.json"), None),
-            KeysFrom::Url(url) => (url.clone(), None),
+    fn keys_from(&self) -> Result<Address, BuildError> {
+        let url = match &self.keys {
+            KeysFrom::WellKnown => self.below("/.well-known/jwks.json"),
+            KeysFrom::Url(url) => url.clone(),
             KeysFrom::Metadata => {
                 let discovery = Discovery::new(&self.issuer, self.allow_http);
-                (discovery.url.clone(), Some(discovery))
+                self.check_url(&discovery.url)?;
+                return Ok(Address::Discovered(discovery));
             }
         };
         self.check_url(&url)?;
-        Ok((url, discovery))
+        Ok(Address::At(url))
     }
 
     fn feed(&self) -> Result<Option<(String, Feed)>, BuildError> {
@@ -115,7 +125,11 @@ impl VerifierBuilder {
             None => Feed::new(),
         };
         let url = feed.url.clone().unwrap_or_else(|| self.below("/revocations"));
+        let url = url.trim_end_matches('/').to_owned();
         self.check_url(&url)?;
+        if url.contains(['?', '#']) {
+            return Err(BuildError::UrlInvalid);
+        }
         Ok(Some((url, feed)))
     }
 
@@ -157,11 +171,13 @@ impl VerifierBuilder {
             }
         }
         if let Some(feed) = &saved.feed {
-            match feed.list(unix) {
+            match feed.list() {
                 Some(list) => {
                     memory.feed_keys = key_set(&feed.jwks);
                     memory.revocations = list;
-                    memory.fed_at = Some(since(feed.confirmed_at));
+                    // Of a file from the future nobody knows how old it is.
+                    let known = feed.confirmed_at <= unix.saturating_add(60);
+                    memory.fed_at = known.then(|| (since(feed.confirmed_at), feed.confirmed_at));
                 }
                 None => self.unreadable("revocations"),
             }

@@ -254,9 +254,9 @@ impl Content {
 
 impl SavedFeed {
     /// The list that was kept; `None` if it cannot be read.
-    pub(crate) fn list(&self, now: i64) -> Option<RevocationList> {
+    pub(crate) fn list(&self) -> Option<RevocationList> {
         let epochs: Option<Vec<_>> = self.epochs.iter().map(SavedEpoch::read).collect();
-        Some(RevocationList::restore(epochs?, now)).filter(|list| list.position().is_some())
+        Some(RevocationList::restore(epochs?)).filter(|list| list.position().is_some())
     }
 }
 

@@ -64,7 +64,7 @@ impl Verifier {
         let revocations = self.feed_link().map(|link| RevocationsStatus {
             position: trust.revocations.position(),
             records: trust.revocations.len(),
-            age: shared.fed_ago(now),
+            age: shared.fed_ago(now, shared.clock.unix_now()),
             last_error: link.last_error(),
         });
         Status { keys, revocations, clock_skew: shared.skew() }

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -65,6 +65,9 @@ pub(crate) struct Shared {
     pub(crate) kept: Option<Arc<Kept>>,
     /// When the last good answer of the feed came, in nanoseconds of the monotonic clock.
     fed_at: AtomicI64,
+    /// The same in seconds since 1970.
+    fed_at_unix: AtomicI64,
+    heard: AtomicBool,
     /// The issuer's time minus the time here, in seconds.
     skew: AtomicI64,
 }
@@ -78,6 +81,8 @@ impl Shared {
             events,
             kept: None,
             fed_at: AtomicI64::new(NEVER),
+            fed_at_unix: AtomicI64::new(0),
+            heard: AtomicBool::new(false),
             skew: AtomicI64::new(NEVER),
         }
     }
@@ -86,14 +91,22 @@ impl Shared {
         &self.issuer
     }
 
-    /// How long ago the last good answer of the feed came.
-    pub(crate) fn fed_ago(&self, now: Duration) -> Option<Duration> {
+    /// How long ago the last good answer of the feed came. A machine that sleeps stops the monotonic clock, and a wall
+    /// clock can be set: the longer of both counts.
+    pub(crate) fn fed_ago(&self, now: Duration, unix: i64) -> Option<Duration> {
         let at = self.fed_at.load(Ordering::Acquire);
-        (at != NEVER).then(|| Moment::from_nanoseconds(at).age(now))
+        let passed = unix.saturating_sub(self.fed_at_unix.load(Ordering::Relaxed)).max(0).cast_unsigned();
+        (at != NEVER).then(|| Moment::from_nanoseconds(at).age(now).max(Duration::from_secs(passed)))
     }
 
-    pub(crate) fn fed(&self, at: Moment) {
+    pub(crate) fn fed(&self, at: Moment, unix: i64) {
+        self.fed_at_unix.store(unix, Ordering::Relaxed);
         self.fed_at.store(at.nanoseconds(), Ordering::Release);
+    }
+
+    /// Whether any answer of the feed has come to this verifier itself.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
     pub(crate) fn skew(&self) -> Option<i64> {
@@ -110,12 +123,16 @@ impl Shared {
         self.keep(|kept| kept.keys(jwks, arrived.unix));
     }
 
-    /// They are still the same.
-    pub(crate) fn confirm_keys(&self, arrived: Arrival) {
+    /// They are still the same; unless they are not those that were fetched.
+    pub(crate) fn confirm_keys(&self, arrived: Arrival) -> bool {
         let at = Moment::new(arrived.asked_at, Duration::ZERO);
+        if self.trust.load().keys.age(arrived.at).is_none() {
+            return false;
+        }
         self.trust.rcu(|trust| Trust { keys: trust.keys.clone().confirmed(at), ..Trust::clone(trust) });
         self.events.send(&Event::KeysRefreshed { keys: self.trust.load().keys.len() });
         self.keep(|kept| kept.keys_confirmed(arrived.unix));
+        true
     }
 
     pub(crate) fn keys_failed(&self, reason: &str, arrived: Arrival) {
@@ -133,7 +150,8 @@ impl Shared {
             if news { next.changed() } else { next }
         });
         // Only now: nobody shall take the list before for a fresh one.
-        self.fed(Moment::new(arrived.at, Duration::ZERO));
+        self.fed(Moment::new(arrived.at, Duration::ZERO), arrived.unix);
+        self.heard.store(true, Ordering::Relaxed);
         if news {
             let seq = list.position().map_or(0, |position| position.seq);
             self.events.send(&Event::RevocationsRefreshed { seq, records: list.len() });
@@ -144,7 +162,7 @@ impl Shared {
     }
 
     pub(crate) fn revocations_failed(&self, reason: &str, arrived: Arrival) {
-        let stale_for = self.fed_ago(arrived.at);
+        let stale_for = self.fed_ago(arrived.at, arrived.unix);
         self.events.send(&Event::RevocationsFailed { reason, stale_for });
     }
 

@@ -9,7 +9,6 @@ use crate::builder::{BuildError, VerifierBuilder};
 use crate::cache::{Remembered, TokenCache};
 use crate::claims::StandardClaims;
 use crate::error::Error;
-use crate::event::Event;
 use crate::follow::{Follower, Link};
 use crate::keys::{KeySet, NoUsableKey};
 use crate::policy::Policy;
@@ -19,6 +18,9 @@ use crate::trust::{Shared, Trust};
 /// How long a verifier that has heard nothing of the feed yet says that it cannot know, before it does what it was told
 /// to do while the feed is old.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// What a verifier before this one heard so short a time ago is as good as heard.
+pub(crate) const RECENT: Duration = Duration::from_secs(60);
 
 /// Checks tokens of one issuer. Clones are cheap and share what they know.
 #[derive(Clone)]
@@ -83,14 +85,14 @@ impl Verifier {
     pub fn verify<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
         let inner = &*self.0;
         let shared = &*inner.shared;
-        let now = shared.clock.monotonic();
+        let (now, unix) = (shared.clock.monotonic(), shared.clock.unix_now());
         // Read before the list, so that the list is at least as fresh.
-        let fed_ago = shared.fed_ago(now);
+        let fed_ago = shared.fed_ago(now, unix);
         let trust = shared.trust.load();
         if !trust.keys.is_usable(now, inner.policy.max_key_age) {
             return Err(Error::KeysUnavailable);
         }
-        let checked = inner.check(token, &trust)?;
+        let checked = inner.check(token, &trust, unix)?;
         let revocations = inner.freshness(fed_ago, now)?;
         // Read again rather than taken from the checks, so that `C` sees the issuer's own spelling of each value.
         let claims = serde_json::from_slice(&checked.payload).map_err(|_| Error::ClaimsMismatch)?;
@@ -165,8 +167,7 @@ impl Inner {
         self.feed = feed;
     }
 
-    fn check(&self, token: &str, trust: &Trust) -> Result<Checked, Error> {
-        let unix = self.shared.clock.unix_now();
+    fn check(&self, token: &str, trust: &Trust, unix: i64) -> Result<Checked, Error> {
         let Some(cache) = &self.cache else { return self.check_anew(token, trust, unix) };
         let digest = TokenCache::digest(token);
         if let Some(Remembered { std, payload, key }) = cache.find(&digest, trust.generation) {
@@ -209,15 +210,18 @@ impl Inner {
     fn unknown_kid(&self) -> Error {
         if let Some(keys) = &self.keys {
             let now = self.shared.clock.monotonic();
-            let soon = keys.follower.link.wish_unknown_kid(now);
-            self.shared.events.send(&if soon { Event::UnknownKid } else { Event::RateLimited });
+            if let Some(event) = keys.follower.link.wish_unknown_kid(now) {
+                self.shared.events.send(&event);
+            }
         }
         Error::KeyUnknown
     }
 
     fn freshness(&self, fed_ago: Option<Duration>, now: Duration) -> Result<Freshness, Error> {
         let Some(feed) = &self.feed else { return Ok(Freshness::NotFollowed) };
-        let starting = fed_ago.is_none() && now.saturating_sub(feed.since) < GRACE;
+        // What a state file remembers may lie far back.
+        let knows = self.shared.has_heard() || fed_ago.is_some_and(|age| age <= RECENT);
+        let starting = !knows && now.saturating_sub(feed.since) < GRACE;
         let stale = match feed.on_stale {
             OnStale::AcceptUntilExp => false,
             OnStale::RejectAfter(limit) => fed_ago.is_none_or(|age| age > limit),

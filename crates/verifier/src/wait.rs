@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::follow::Link;
-use crate::verifier::{Verified, Verifier};
+use crate::verifier::{RECENT, Verified, Verifier};
 
 /// Two requests of five seconds: one may be under way already.
 const REFRESH: Duration = Duration::from_secs(11);
@@ -36,7 +36,7 @@ impl Verifier {
     }
 
     /// Waits until the first keys and the first answer of the feed are there: at once for a verifier that was built with
-    /// keys. [`Error::KeysUnavailable`] or [`Error::RevocationsUnavailable`] if they do not come in time. Needs a tokio
+    /// keys, or that has a state file of the last minute. [`Error::KeysUnavailable`] or [`Error::RevocationsUnavailable`] if they do not come in time. Needs a tokio
     /// runtime with time.
     #[cfg(feature = "tokio")]
     pub async fn ready(&self, within: Duration) -> Result<(), Error> {
@@ -106,7 +106,10 @@ impl Verifier {
         let shared = self.shared();
         let now = shared.clock.monotonic();
         match otherwise {
-            Error::RevocationsUnavailable => shared.fed_ago(now).is_some(),
+            Error::RevocationsUnavailable => {
+                let recently = |ago| ago <= RECENT;
+                shared.has_heard() || shared.fed_ago(now, shared.clock.unix_now()).is_some_and(recently)
+            }
             _ => shared.trust.load().keys.is_usable(now, self.policy().max_key_age),
         }
     }

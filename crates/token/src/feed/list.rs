@@ -111,13 +111,12 @@ impl RevocationList {
         epochs
     }
 
-    /// The list that was kept as these epochs. They are believed: keep them as safely as the program itself.
-    pub fn restore(mut epochs: Vec<EpochRecords>, now: i64) -> Self {
+    /// The list that was kept as these epochs. They are believed: keep them as safely as the program itself. Nothing is
+    /// dropped: whether the clock is right is known when the next answer was read.
+    pub fn restore(mut epochs: Vec<EpochRecords>) -> Self {
         epochs.sort_by_key(|epoch| epoch.position.epoch);
         let mut former: Vec<_> = epochs.iter().map(Epoch::of_records).collect();
-        let mut list = Self { present: former.pop(), former };
-        list.drop_expired(now);
-        list
+        Self { present: former.pop(), former }
     }
 
     fn check(&self, answer: &FeedAnswer) -> Result<(), FeedError> {
@@ -360,10 +359,9 @@ mod tests {
         let other =
             RevocationRecord { id: salt.hash(RevokedBy::Jti, "x"), ..record(RevokedBy::Jti, "x", 1, 1_500) };
         list.apply(&FeedAnswer { salt, ..answer(6, 0, 3, &[other]) }, NOW).unwrap();
-        let restored = RevocationList::restore(list.to_epochs(), NOW);
+        let restored = RevocationList::restore(list.to_epochs());
         assert_eq!(restored, list);
-        assert_eq!(RevocationList::restore(list.to_epochs().into_iter().rev().collect(), NOW), list);
-        assert_eq!(RevocationList::restore(list.to_epochs(), 1_500).len(), 1);
-        assert_eq!(RevocationList::restore(Vec::new(), NOW), RevocationList::default());
+        assert_eq!(RevocationList::restore(list.to_epochs().into_iter().rev().collect()), list);
+        assert_eq!(RevocationList::restore(Vec::new()), RevocationList::default());
     }
 }

@@ -1,7 +1,7 @@
 #![no_main]
 
 #[path = "../../tests/it/fuzz.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "each target has one of the functions")]
 mod fuzz;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

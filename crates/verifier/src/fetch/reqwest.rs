@@ -20,7 +20,12 @@ impl Reqwest {
         let build = |direct: bool| {
             let client = Client::builder()
                 .user_agent(concat!("attesto-verifier/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none());
+                .redirect(redirect::Policy::none())
+                // Another crate may have turned these features on.
+                .no_gzip()
+                .no_brotli()
+                .no_zstd()
+                .no_deflate();
             if direct { client.no_proxy().build() } else { client.build() }
         };
         let client = |direct| build(direct).map_err(|error| BuildError::HttpClient(with_causes(&error)));

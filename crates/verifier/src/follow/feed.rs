@@ -5,7 +5,7 @@ use std::time::Duration;
 use attesto_token::feed::{FeedAnswer, FeedError, MAX_FEED_BYTES, RevocationList};
 use attesto_token::{Algorithm, CompactJws, JwkSet, JwsError, typ};
 
-use super::{Arrival, Request, Source, Wish};
+use super::{Arrival, Progress, Request, Source, Wish};
 use crate::fetch::{FetchError, FetchResponse};
 use crate::keys::KeySet;
 use crate::revocations::AccessToken;
@@ -177,7 +177,11 @@ impl Source for FeedSource {
         }
     }
 
-    fn receive(&mut self, answer: Result<FetchResponse, FetchError>, arrived: Arrival) -> Result<(), String> {
+    fn receive(
+        &mut self,
+        answer: Result<FetchResponse, FetchError>,
+        arrived: Arrival,
+    ) -> Result<Progress, String> {
         let taken = answer.map_err(|error| Refused::Otherwise(error.to_string())).and_then(|response| {
             self.shared.measure_skew(&response, arrived);
             match self.asked {
@@ -193,7 +197,7 @@ impl Source for FeedSource {
                 }
                 let pause = if news { Duration::ZERO } else { PAUSE };
                 self.due = arrived.at.max(arrived.asked_at + pause);
-                return Ok(());
+                return Ok(if self.asked == Asked::Keys { Progress::Further } else { Progress::Done });
             }
             Err(refused) => refused,
         };
@@ -288,7 +292,7 @@ mod tests {
 
         fn gets(&mut self, status: u16, body: &str, unix: i64) -> Result<(), String> {
             let arrived = Arrival { asked_at: self.now, at: self.now, unix, lot: LOT };
-            self.source.receive(Ok(FetchResponse::new(status, body)), arrived)
+            self.source.receive(Ok(FetchResponse::new(status, body)), arrived).map(drop)
         }
 
         /// Asks for the feed, and for its keys before that if it wants to.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use attesto_token::JwkSet;
 
 use super::discovery::Discovery;
-use super::{Arrival, Request, Schedule, Source, Wish};
+use super::{Arrival, Progress, Request, Schedule, Source, Wish};
 use crate::event::Event;
 use crate::fetch::{FetchError, FetchResponse};
 use crate::keys::KeySet;
@@ -18,19 +18,20 @@ pub(crate) struct KeySource {
     shared: Arc<Shared>,
     schedule: Schedule,
     discovery: Option<Discovery>,
-    url: String,
+    /// Where the keys are; unknown until the metadata say so, and again after a failure: they may have moved.
+    url: Option<String>,
     /// Of the last good answer.
     etag: Option<String>,
 }
 
 impl KeySource {
-    pub(crate) fn new(shared: Arc<Shared>, schedule: Schedule, url: String) -> Self {
-        Self { shared, schedule, discovery: None, url, etag: None }
+    pub(crate) fn at(url: String, shared: Arc<Shared>, schedule: Schedule) -> Self {
+        Self { shared, schedule, discovery: None, url: Some(url), etag: None }
     }
 
     /// Asks for the address of the keys first.
-    pub(crate) fn discover(self, discovery: Option<Discovery>) -> Self {
-        Self { discovery, ..self }
+    pub(crate) fn discovered(discovery: Discovery, shared: Arc<Shared>, schedule: Schedule) -> Self {
+        Self { shared, schedule, discovery: Some(discovery), url: None, etag: None }
     }
 
     /// Takes a good answer in; what is left to do is when to ask again.
@@ -46,7 +47,13 @@ impl KeySource {
                 self.shared.replace_keys(keys, &response.body, arrived);
                 self.etag.clone_from(&response.etag);
             }
-            304 if self.etag.is_some() => self.shared.confirm_keys(arrived),
+            304 if self.etag.is_some() => {
+                if !self.shared.confirm_keys(arrived) {
+                    return Err(
+                        "the program has replaced the keys meanwhile: they are fetched anew".to_owned()
+                    );
+                }
+            }
             status => return Err(format!("the issuer answered with status {status}")),
         }
         Ok(max_age(response))
@@ -70,32 +77,45 @@ impl Source for KeySource {
     }
 
     fn request(&mut self, _: Duration) -> Request {
-        let url = self.discovery.as_ref().map_or(&self.url, |discovery| &discovery.url).clone();
+        let metadata = self.discovery.as_ref().map(|discovery| &discovery.url);
+        let url = self.url.as_ref().or(metadata).cloned().unwrap_or_default();
         let etag = self.etag.clone();
         Request { url, etag, access_token: None, max_bytes: MAX_BODY_BYTES, timeout: TIMEOUT }
     }
 
-    fn receive(&mut self, answer: Result<FetchResponse, FetchError>, arrived: Arrival) -> Result<(), String> {
-        let outcome = answer.map_err(|error| error.to_string()).and_then(|response| {
+    fn receive(
+        &mut self,
+        answer: Result<FetchResponse, FetchError>,
+        arrived: Arrival,
+    ) -> Result<Progress, String> {
+        let taken = answer.map_err(|error| error.to_string()).and_then(|response| {
             self.shared.measure_skew(&response, arrived);
-            if let Some(discovery) = &self.discovery {
-                self.url = discovery.jwks_uri(&response)?;
-                self.discovery = None;
-                return Ok(None);
+            match (&self.url, &self.discovery) {
+                (None, Some(discovery)) => {
+                    self.url = Some(discovery.jwks_uri(&response)?);
+                    Ok(None)
+                }
+                _ => self.take(&response, arrived).map(Some),
             }
-            self.take(&response, arrived).map(Some)
         });
-        match outcome {
-            // Where the keys are is known now: they are asked for at once.
-            Ok(None) => self.schedule.now(arrived.at),
-            Ok(Some(max_age)) => self.schedule.succeeded(arrived.at, max_age, arrived.lot),
+        match taken {
+            Ok(None) => {
+                self.schedule.now(arrived.at);
+                Ok(Progress::Further)
+            }
+            Ok(Some(max_age)) => {
+                self.schedule.succeeded(arrived.at, max_age, arrived.lot);
+                Ok(Progress::Done)
+            }
             Err(error) => {
                 self.schedule.failed(arrived.at, arrived.lot);
+                // Whatever was wrong, the next answer shall be a whole one, from where the keys are by then.
+                self.etag = None;
+                self.url.take_if(|_| self.discovery.is_some());
                 self.shared.keys_failed(&error, arrived);
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(())
     }
 }
 

@@ -2,8 +2,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 use std::time::{Duration, Instant};
 
-use super::Source;
+use super::{Progress, Source};
 use crate::clock::Clock;
+use crate::event::Event;
 
 /// What a verifier and its follower say to each other.
 #[derive(Default)]
@@ -27,6 +28,8 @@ struct State {
     /// Whether an answer was awaited when an unknown key was last wished for.
     wish_awaits: bool,
     attempts: u64,
+    /// How many attempts there were when it was last said that there are too many wishes.
+    limit_told_at: Option<u64>,
     last_error: Option<String>,
     due: Duration,
     wishes_from: Duration,
@@ -81,16 +84,22 @@ pub(crate) enum Next {
 }
 
 impl Link {
-    /// Asks for an attempt because of an unknown key, without waiting for it. Says whether it may begin at once.
-    pub(crate) fn wish_unknown_kid(&self, now: Duration) -> bool {
+    /// Asks for an attempt because of an unknown key, without waiting for it. Says what is worth to be told, which is not
+    /// the same again for each token: anybody can make up a `kid`.
+    pub(crate) fn wish_unknown_kid(&self, now: Duration) -> Option<Event<'static>> {
         let mut state = self.state();
         let soon = state.wishes_from <= now;
+        let told = state.limit_told_at == Some(state.attempts);
+        if !soon {
+            state.limit_told_at = Some(state.attempts);
+        }
+        let first = state.wish.is_none();
         state.wish_awaits = state.attempt == Attempt::Awaiting;
-        if state.wish.is_none() {
+        if first {
             state.wish = Some(Wish::UnknownKid);
             self.wake(state);
         }
-        soon
+        if soon { first.then_some(Event::UnknownKid) } else { (!told).then_some(Event::RateLimited) }
     }
 
     /// Asks for an attempt at once. Says how many attempts will have ended when it has.
@@ -200,13 +209,16 @@ impl Link {
         self.state().attempt = Attempt::Reading;
     }
 
-    /// An attempt has ended.
-    pub(super) fn attempted(&self, outcome: Result<(), String>, source: &impl Source) {
+    /// An attempt has ended, or needs another request to.
+    pub(super) fn attempted(&self, outcome: Result<Progress, String>, source: &impl Source) {
         let mut state = self.state();
         state.attempt = Attempt::None;
-        state.attempts += 1;
         state.due = source.due();
         state.wishes_from = source.wishes_from();
+        if outcome == Ok(Progress::Further) {
+            return;
+        }
+        state.attempts += 1;
         if outcome.is_ok() && state.wish_awaits && state.wish == Some(Wish::UnknownKid) {
             // It was met by this answer, or its key is still unknown and the next token will say so again.
             state.wish = None;
@@ -300,8 +312,8 @@ mod tests {
             unreachable!("nothing is fetched")
         }
 
-        fn receive(&mut self, _: Result<FetchResponse, FetchError>, _: Arrival) -> Result<(), String> {
-            Ok(())
+        fn receive(&mut self, _: Result<FetchResponse, FetchError>, _: Arrival) -> Result<Progress, String> {
+            Ok(Progress::Done)
         }
     }
 
@@ -326,7 +338,7 @@ mod tests {
             .collect();
         let attempting = thread::spawn(move || {
             for _ in 0..ATTEMPTS {
-                follower.attempted(Ok(()), &Eager);
+                follower.attempted(Ok(Progress::Done), &Eager);
             }
         });
         let started = Instant::now();
@@ -342,22 +354,22 @@ mod tests {
         let (link, clock) = (Link::default(), || 0);
         assert!(link.attempts_before(Duration::ZERO), "the first is due at once");
         assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
-        assert!(link.wish_unknown_kid(Duration::ZERO));
+        link.wish_unknown_kid(Duration::ZERO);
         assert_eq!(link.wish_now(), 2, "the one under way may be too old to tell");
-        link.attempted(Ok(()), &Eager);
+        link.attempted(Ok(Progress::Done), &Eager);
         assert_eq!(link.state().wish, Some(Wish::Now));
         assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
-        assert!(link.wish_unknown_kid(Duration::ZERO));
+        link.wish_unknown_kid(Duration::ZERO);
         link.attempted(Err("down".to_owned()), &Eager);
         assert_eq!(link.state().wish, Some(Wish::UnknownKid), "a failure meets no wish");
         assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
-        assert!(link.wish_unknown_kid(Duration::ZERO));
-        link.attempted(Ok(()), &Eager);
+        link.wish_unknown_kid(Duration::ZERO);
+        link.attempted(Ok(Progress::Done), &Eager);
         assert_eq!(link.state().wish, None);
         assert!(matches!(link.next(&mut Eager, &clock), Next::Ask));
         link.answered();
-        assert!(link.wish_unknown_kid(Duration::ZERO));
-        link.attempted(Ok(()), &Eager);
+        link.wish_unknown_kid(Duration::ZERO);
+        link.attempted(Ok(Progress::Done), &Eager);
         assert_eq!(link.state().wish, Some(Wish::UnknownKid), "the answer came before it");
         link.stop();
         assert!(matches!(link.next(&mut Eager, &clock), Next::Stop));

@@ -54,7 +54,20 @@ pub(crate) trait Source: Send + 'static {
     fn request(&mut self, now: Duration) -> Request;
 
     /// Takes the answer in, and decides when to ask next.
-    fn receive(&mut self, answer: Result<FetchResponse, FetchError>, arrived: Arrival) -> Result<(), String>;
+    fn receive(
+        &mut self,
+        answer: Result<FetchResponse, FetchError>,
+        arrived: Arrival,
+    ) -> Result<Progress, String>;
+}
+
+/// What a good answer leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// What was asked for is there.
+    Done,
+    /// Another request, at once.
+    Further,
 }
 
 /// What to ask for.

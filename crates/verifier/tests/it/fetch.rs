@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use attesto_verifier::{Error, Fetch, FetchError, FetchRequest, FetchResponse, Verifier, VerifierBuilder};
+use attesto_verifier::{
+    Error, Event, Fetch, FetchError, FetchRequest, FetchResponse, Verifier, VerifierBuilder,
+};
 use serde_json::{Value, json};
 
 use crate::issuer::{Answer, Authority, Issuer, PATIENCE, has_fetched, until, until_here, with_both_drivers};
@@ -254,6 +256,44 @@ async fn an_unchanged_set_is_renewed() {
     assert!(issuer.requests()[1].contains("if-none-match: \"v1\"\r\n"), "{:?}", issuer.requests());
     assert_eq!(verifier.status().keys.last_error, None);
     assert_eq!(verdict(&verifier, &KEY.token(&claims())), Ok(()));
+}
+
+/// That the issuer's set is unchanged says nothing of a set that is not the issuer's.
+#[tokio::test]
+async fn keys_that_were_put_in_are_not_confirmed_by_the_issuer() {
+    let set = serde_json::to_string(&KEY.jwks()).unwrap();
+    let issuer = Issuer::start(Answer::with_head("200 OK\netag: \"v1\"", &*set));
+    let verifier = issuer.verifier();
+    verifier.ready(PATIENCE).await.unwrap();
+    verifier.replace_keys(&OTHER_KEY.jwks()).unwrap();
+    assert_eq!(verdict(&verifier, &OTHER_KEY.token(&claims())), Ok(()));
+    issuer.answers(Answer::with_head("304 Not Modified\netag: \"v1\"", ""));
+    assert_eq!(verifier.refresh_now().await, Err(Error::KeysUnavailable));
+    assert!(verifier.status().keys.last_error.unwrap().contains("replaced the keys"));
+    issuer.answers(Answer::ok(set));
+    until("the issuer's own are back", || verdict(&verifier, &KEY.token(&claims())).is_ok()).await;
+    assert!(!issuer.requests().last().unwrap().contains("if-none-match"), "a whole set was asked for");
+}
+
+/// Whoever writes events to a log is not made to write one for each forged token.
+#[tokio::test]
+async fn forged_tokens_cause_few_events() {
+    let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let verifier = issuer.builder().on_event(move |event| {
+        if matches!(event, Event::UnknownKid | Event::RateLimited) {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let verifier = verifier.build().unwrap();
+    verifier.ready(PATIENCE).await.unwrap();
+    for _ in 0..1_000 {
+        assert_eq!(verdict(&verifier, &forged()), Err(Error::KeyUnknown));
+        tokio::task::yield_now().await;
+    }
+    let (told, fetches) = (count.load(Ordering::SeqCst), issuer.requests().len());
+    assert!(told > 0 && told <= 2 * fetches, "{told} events beside {fetches} fetches");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
