@@ -40,7 +40,7 @@ fn a_feed_that_is_not_for_everybody_is_followed() {
     let said = |what: &str| fs::read_to_string(&log).unwrap().matches(what).count();
     let reason = "revocation feed: Refused: status 401 Bearer realm=\"revocations\", error=\"invalid_token\"";
     until("both were refused", || {
-        fs::write(&token, "no token").unwrap();
+        fs::write(&token, "no-token").unwrap();
         // They wait for news, and ask again then.
         server.blacklist(&server.sign_in().refresh);
         sleep(Duration::from_millis(500));
