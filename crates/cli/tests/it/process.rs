@@ -39,9 +39,19 @@ pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
 
 /// The same program, of a shell that was told something before.
 pub(crate) fn after(preparation: &str, command: &Command) -> Command {
-    let mut prepared = Command::new("sh");
     let script = format!("{preparation}; exec \"$@\"");
-    prepared.args(["-c", &script, "sh"]).arg(command.get_program()).args(command.get_args());
+    through("sh", &["-c", &script, "sh"], command)
+}
+
+/// The same program, ended by SIGINT. What a shell starts in the background ignores it, these tests and all that they
+/// start, too.
+pub(crate) fn interruptible(command: &Command) -> Command {
+    through("env", &["--default-signal=INT"], command)
+}
+
+fn through(program: &str, arguments: &[&str], command: &Command) -> Command {
+    let mut prepared = Command::new(program);
+    prepared.args(arguments).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => prepared.env(name, value),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, CONFIGURATION};
-use crate::process::{Process, until};
+use crate::process::{Process, interruptible, until};
 use crate::token::{claims, decoded, parts};
 
 #[test]
@@ -159,7 +159,7 @@ fn follow(authority: &Authority, arguments: &[&str]) -> (Process, Receiver<Strin
 }
 
 fn spawn(authority: &Authority, arguments: &[&str]) -> (Process, ChildStdout) {
-    let mut command = authority.command(&[&["feed", "tail", "--follow"], arguments].concat());
+    let mut command = interruptible(&authority.command(&[&["feed", "tail", "--follow"], arguments].concat()));
     let mut process = Process(command.stdout(Stdio::piped()).spawn().unwrap());
     let stdout = process.0.stdout.take().unwrap();
     (process, stdout)
