@@ -202,7 +202,7 @@ impl Issuer {
 
     /// Publishes the key with this `kid` no more. It can still be the one that signs: [rotate](Self::rotate) before.
     pub fn withdraw(&self, kid: &str) {
-        self.0.change(|world| world.published.retain(|key| key.kid() != kid));
+        self.0.change(|world| world.withdraw(kid));
         self.tell(Verifier::keys_link);
     }
 

@@ -62,7 +62,9 @@ pub(super) struct World {
     issuer: String,
     /// The one that signs.
     pub(super) active: Arc<SigningKey>,
-    pub(super) published: Vec<Arc<SigningKey>>,
+    published: Vec<Arc<SigningKey>>,
+    /// Held, so that no later key of this issuer is one of them again.
+    withdrawn: Vec<Arc<SigningKey>>,
     feed_key: SigningKey,
     epoch: u64,
     salt: Salt,
@@ -132,6 +134,7 @@ impl World {
             issuer,
             active: Arc::clone(&key),
             published: vec![key],
+            withdrawn: Vec::new(),
             feed_key: SigningKey::es256(),
             epoch: now.unsigned_abs() * 1_000,
             salt: Salt::new(*b"salt of 16 bytes").expect("no byte of it is zero"),
@@ -168,6 +171,10 @@ impl World {
     pub(super) fn rotate(&mut self) {
         self.active = SigningKey::for_tokens();
         self.published.push(Arc::clone(&self.active));
+    }
+
+    pub(super) fn withdraw(&mut self, kid: &str) {
+        self.withdrawn.extend(self.published.extract_if(.., |key| key.kid() == kid));
     }
 
     pub(super) fn jwks(&self) -> JwkSet {

@@ -253,6 +253,19 @@ fn forged_kids_cause_few_fetches_and_delay_nobody() {
 }
 
 /// Behaviour 10.
+/// Other issuers take over keys that nobody uses any more.
+#[test]
+fn a_withdrawn_key_never_comes_back() {
+    let issuer = Issuer::new(URL);
+    let mut kids = vec![issuer.kid()];
+    for _ in 0..4 {
+        issuer.rotate();
+        issuer.withdraw(kids.last().unwrap());
+        assert!(!kids.contains(&issuer.kid()));
+        kids.push(issuer.kid());
+    }
+}
+
 #[test]
 fn forged_kids_hide_a_rotation_for_no_longer_than_the_gap() {
     let issuer = Issuer::new(URL);
