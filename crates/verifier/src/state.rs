@@ -183,7 +183,7 @@ pub(crate) fn read(path: &Path, issuer: &str) -> Result<Option<Saved>, String> {
         Ok(metadata) if !metadata.is_file() => return Err(failed(io::Error::other("it is no file"))),
         Ok(_) => {}
     }
-    refuse_what_others_write(path).map_err(failed)?;
+    refuse_what_others_made(path).map_err(failed)?;
     let mut file = File::open(path).map_err(failed)?;
     let mut text = String::new();
     let limit = u64::try_from(2 * MAX_FEED_BYTES).unwrap_or(u64::MAX);
@@ -198,29 +198,44 @@ pub(crate) fn read(path: &Path, issuer: &str) -> Result<Option<Saved>, String> {
 
 /// Its keys are believed: who could write it, or put another in its place, could sign tokens.
 #[cfg(unix)]
-fn refuse_what_others_write(path: &Path) -> io::Result<()> {
+fn refuse_what_others_made(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
-    let others_write = |path: &Path| Ok::<_, io::Error>(fs::metadata(path)?.mode() & 0o022 != 0);
-    if others_write(path)? {
-        return Err(io::Error::other("others may write to it: chmod 600"));
-    }
+    const ROOT: u32 = 0;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if others_write(folder)? {
-        return Err(io::Error::other("others may write to its folder: use one of the service alone"));
-    }
-    Ok(())
+    let (file, folder, ours) = (fs::metadata(path)?, fs::metadata(folder)?, our_user(path));
+    let others_write = |metadata: &fs::Metadata| metadata.mode() & 0o022 != 0;
+    let is_foreign = |metadata: &fs::Metadata| metadata.uid() != ROOT && Some(metadata.uid()) != ours;
+    let refusal = if others_write(&file) {
+        "others may write to it: chmod 600"
+    } else if others_write(&folder) {
+        "others may write to its folder: use one of the service alone"
+    } else if is_foreign(&file) {
+        "it belongs to another user: remove it, or chown it to the user of the service"
+    } else if is_foreign(&folder) {
+        "its folder belongs to another user: use one of the service alone"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(refusal))
+}
+
+/// Whose the files are that this process makes; `None` where it may make none.
+#[cfg(unix)]
+fn our_user(path: &Path) -> Option<u32> {
+    let new = new_file(path);
+    let made = create(&new).and_then(|file| file.metadata());
+    let _ = fs::remove_file(&new);
+    made.ok().map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata))
 }
 
 #[cfg(not(unix))]
-fn refuse_what_others_write(_: &Path) -> io::Result<()> {
+fn refuse_what_others_made(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
 /// A crash leaves the file as it was before, or as it is after.
 fn write(path: &Path, saved: &Saved) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
+    let new = new_file(path);
     let written = write_new(&new, saved).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         let _ = fs::remove_file(&new);
@@ -229,15 +244,26 @@ fn write(path: &Path, saved: &Saved) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, saved: &Saved) -> io::Result<()> {
+    let mut file = create(path)?;
+    file.write_all(&serde_json::to_vec(saved)?)?;
+    file.sync_all()
+}
+
+/// Where the next state is written before it takes its place.
+fn new_file(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn create(path: &Path) -> io::Result<File> {
     // What somebody has put there, or a crash has left, is not written into.
     let _ = fs::remove_file(path);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(&serde_json::to_vec(saved)?)?;
-    file.sync_all()
+    options.open(path)
 }
 
 impl Content {

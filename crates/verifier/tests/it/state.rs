@@ -1,7 +1,7 @@
 //! The state file: what a verifier begins with that finds its issuer down.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -172,6 +172,23 @@ fn a_file_that_is_not_to_be_believed() {
         drop(verifier);
         until_here("it is over", || told.is_over());
         fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o755)).unwrap();
+        for (foreign, reason) in
+            [(&path, "it belongs to another user"), (&folder.0, "its folder belongs to another user")]
+        {
+            // Only root may give files away.
+            let (own, nobody) = (fs::metadata(foreign).unwrap().uid(), 65_534);
+            if chown(foreign, Some(nobody), None).is_err() {
+                assert_ne!(own, 0, "root may");
+                continue;
+            }
+            let told = Told::default();
+            let verifier = restarted(&path, build, |builder| told.listen(builder));
+            assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable), "{reason}");
+            assert_eq!(told.of(reason), 1, "{reason}");
+            drop(verifier);
+            until_here("it is over", || told.is_over());
+            chown(foreign, Some(own), None).unwrap();
+        }
         for (content, reason) in [
             (no_records, "its revocations cannot be read"),
             (good.replace(r#""keys":{"jwks":"{"#, r#""keys":{"jwks":"["#), "its keys cannot be read"),
