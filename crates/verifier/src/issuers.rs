@@ -30,7 +30,11 @@ struct Issued<'a> {
 }
 
 impl Verifiers {
-    /// Takes one verifier for each issuer; two for the same one are a [`BuildError::IssuerTwice`].
+    /// Takes one verifier for each issuer.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::IssuerTwice`] if two are for the same one.
     pub fn new(verifiers: impl IntoIterator<Item = Verifier>) -> Result<Self, BuildError> {
         let verifiers: Arc<[Verifier]> = verifiers.into_iter().collect();
         let issuer = |verifier: &Verifier| verifier.policy().issuer.clone();
@@ -42,15 +46,33 @@ impl Verifiers {
         Ok(Self(verifiers))
     }
 
-    /// [`Verifier::verify`] by the verifier of the token's issuer; [`Error::IssuerMismatch`] if there is none.
+    /// [`Verifier::verify`] by the verifier of the token's issuer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`of`](Self::of), and of that verifier.
     pub fn verify<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
         self.of(token)?.verify(token)
     }
 
     /// The verifier of the issuer that a token claims to be from. Nothing about the token is verified yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] and [`Error::TooLarge`] for what is no token at all, [`Error::IssuerMismatch`] if there is no
+    /// such verifier. None if there is but one verifier: it says by itself what it thinks of the token.
     pub fn of(&self, token: &str) -> Result<&Verifier, Error> {
+        if let [only] = &*self.0 {
+            return Ok(only);
+        }
         let payload = CompactJws::split(token)?.payload()?;
         let issued: Issued<'_> = serde_json::from_slice(&payload).map_err(|_| Error::Malformed)?;
         self.0.iter().find(|verifier| verifier.policy().issuer == issued.iss).ok_or(Error::IssuerMismatch)
+    }
+}
+
+impl From<Verifier> for Verifiers {
+    fn from(verifier: Verifier) -> Self {
+        Self(Arc::new([verifier]))
     }
 }

@@ -50,7 +50,7 @@ pub struct VerifierMiddleware<C> {
 }
 
 impl<C> VerifierMiddleware<C> {
-    /// From a [`Verifier`](crate::Verifier), or a [`ResourceServer`] if there is more to say: the scopes of one part of
+    /// From a [`Verifier`](crate::Verifier), [`Verifiers`](crate::Verifiers), or a [`ResourceServer`] if there is more to say: the scopes of one part of
     /// a service, for example.
     pub fn new(server: impl Into<ResourceServer>) -> Self {
         Self { server: server.into(), claims: PhantomData }

@@ -19,7 +19,11 @@ impl<C> Authenticated<C> {
         Self { verified, server }
     }
 
-    /// Fails with the 403 of RFC 6750 §3.1 if the token does not have this scope.
+    /// Asks for one scope more.
+    ///
+    /// # Errors
+    ///
+    /// The 403 of RFC 6750 §3.1 if the token does not have this scope.
     pub fn require_scope(&self, scope: &str) -> Result<(), Denied> {
         self.verified.require_scope(scope).map_err(|error| self.server.deny(error))
     }

@@ -7,6 +7,7 @@ use super::authenticated::Authenticated;
 use super::denied::Denied;
 use super::resource_server::ResourceServer;
 use super::tower::{authorization, json};
+use crate::issuers::Verifiers;
 use crate::protected_resource::ProtectedResource;
 use crate::verifier::Verifier;
 
@@ -15,6 +16,13 @@ use crate::verifier::Verifier;
 impl FromRef<Verifier> for ResourceServer {
     fn from_ref(verifier: &Verifier) -> Self {
         Self::new(verifier.clone())
+    }
+}
+
+/// So can [`Verifiers`] of several issuers.
+impl FromRef<Verifiers> for ResourceServer {
+    fn from_ref(verifiers: &Verifiers) -> Self {
+        Self::new(verifiers.clone())
     }
 }
 

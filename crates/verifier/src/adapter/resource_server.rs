@@ -5,10 +5,12 @@ use serde::de::DeserializeOwned;
 use super::denied::Denied;
 use crate::bearer::bearer_token;
 use crate::error::Error;
+use crate::issuers::Verifiers;
 use crate::protected_resource::ProtectedResource;
 use crate::verifier::{Verified, Verifier};
 
-/// A [`Verifier`] and how the service around it answers. All adapters are made from one; clones are cheap.
+/// A [`Verifier`], or [`Verifiers`] of several issuers, and how the service around it answers. All adapters are made from
+/// one; clones are cheap.
 ///
 /// ```
 /// # use attesto_verifier::{ProtectedResource, ResourceServer, Verifier};
@@ -23,7 +25,7 @@ use crate::verifier::{Verified, Verifier};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ResourceServer {
-    verifier: Verifier,
+    verifiers: Verifiers,
     settings: Arc<Settings>,
 }
 
@@ -35,10 +37,10 @@ struct Settings {
 }
 
 impl ResourceServer {
-    /// Accepts what the verifier accepts.
-    pub fn new(verifier: Verifier) -> Self {
+    /// Accepts what the verifier accepts, or any of [`Verifiers`].
+    pub fn new(verifiers: impl Into<Verifiers>) -> Self {
         let settings = Settings { realm: "api".to_owned(), required_scopes: Vec::new(), resource: None };
-        Self { verifier, settings: Arc::new(settings) }
+        Self { verifiers: verifiers.into(), settings: Arc::new(settings) }
     }
 
     /// The name of what is protected, for people (RFC 9110 §11.5): `api` unless told. A challenge has one always, since
@@ -68,6 +70,10 @@ impl ResourceServer {
 
     /// Judges a request by the values of all its `Authorization` headers, as the adapters do. For a framework without
     /// one.
+    ///
+    /// # Errors
+    ///
+    /// The answer to any [`Error`] of [`bearer_token`], of the verifier, and of the scopes that are required here.
     pub fn authenticate<'a, C: DeserializeOwned>(
         &self,
         authorization: impl IntoIterator<Item = &'a [u8]>,
@@ -79,7 +85,7 @@ impl ResourceServer {
         &self,
         authorization: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Verified<C>, Error> {
-        let verified = self.verifier.verify(bearer_token(authorization)?)?;
+        let verified = self.verifiers.verify(bearer_token(authorization)?)?;
         verified.std.require_scopes(&self.settings.required_scopes)?;
         Ok(verified)
     }
@@ -102,5 +108,11 @@ impl ResourceServer {
 impl From<Verifier> for ResourceServer {
     fn from(verifier: Verifier) -> Self {
         Self::new(verifier)
+    }
+}
+
+impl From<Verifiers> for ResourceServer {
+    fn from(verifiers: Verifiers) -> Self {
+        Self::new(verifiers)
     }
 }

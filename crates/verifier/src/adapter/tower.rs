@@ -29,7 +29,7 @@ pub struct VerifierLayer<C> {
 }
 
 impl<C> VerifierLayer<C> {
-    /// From a [`Verifier`](crate::Verifier), or a [`ResourceServer`] if there is more to say.
+    /// From a [`Verifier`](crate::Verifier), [`Verifiers`](crate::Verifiers), or a [`ResourceServer`] if there is more to say.
     pub fn new(server: impl Into<ResourceServer>) -> Self {
         Self { server: server.into(), claims: PhantomData }
     }

@@ -5,10 +5,10 @@ mod axum;
 mod tower;
 mod wire;
 
-use attesto_verifier::{ProtectedResource, ResourceServer};
+use attesto_verifier::{JwkSet, ProtectedResource, ResourceServer, Verifier, Verifiers};
 use serde_json::{Value, json};
 
-use crate::token::{KEY, OTHER_KEY, claims, verifier, with};
+use crate::token::{AUDIENCE, KEY, NOW, OTHER_KEY, SigningKey, claims, verifier, with};
 use wire::{Answer, Request, Service};
 
 /// What would end the quoted string, the header or the connection if it were not escaped or left out.
@@ -147,6 +147,34 @@ async fn a_token_without_the_scope_is_forbidden() {
     }
     for (name, service) in services(&server().require_scopes(&["orders:read", "orders:write"])).await {
         assert_eq!(service.ask(&bearer(&token)).await.status, 200, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_takes_tokens_of_several_issuers() {
+    const OTHER: &str = "https://other.example";
+    let mut twin = OTHER_KEY.jwk.clone();
+    twin.kid.clone_from(&KEY.jwk.kid);
+    let theirs = Verifier::builder(OTHER).audience(AUDIENCE).clock(|| NOW);
+    let theirs = theirs.build_offline(&JwkSet::new(vec![twin])).unwrap();
+    let server = ResourceServer::from(Verifiers::new([verifier(), theirs]).unwrap()).realm(REALM);
+    let signed =
+        |key: &SigningKey, issuer: &str| key.sign(&KEY.header().to_string(), with("iss", issuer).to_string());
+    let stranger = signed(&KEY, "https://stranger.example");
+    let forged = signed(&KEY, OTHER);
+    let refused = [(stranger, "the token is from another issuer"), (forged, "the signature is invalid")];
+    for (name, service) in services(&server).await {
+        for token in [good(), signed(&OTHER_KEY, OTHER)] {
+            assert_eq!(service.ask(&bearer(&token)).await.status, 200, "{name}");
+        }
+        for (token, description) in &refused {
+            assert_denied(
+                &service.ask(&bearer(token)).await,
+                401,
+                &denied("invalid_token", description),
+                name,
+            );
+        }
     }
 }
 
