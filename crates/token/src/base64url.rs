@@ -1,20 +1,40 @@
 //! Base64url as RFC 7515 §2 wants it: no padding, no line breaks, no stray bits in the last character.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+#[cfg(not(feature = "aws-lc"))]
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+#[cfg(feature = "aws-lc")]
+use base64_simd::URL_SAFE_NO_PAD;
 
 /// Encodes bytes as unpadded base64url.
+#[cfg(feature = "aws-lc")]
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode_to_string(bytes)
+}
+
+/// Encodes bytes as unpadded base64url.
+#[cfg(not(feature = "aws-lc"))]
 pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Decodes unpadded base64url; `None` for anything that [`encode`] would not have written.
+#[cfg(feature = "aws-lc")]
+pub fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode_to_vec(text).ok()
+}
+
+/// Decodes unpadded base64url; `None` for anything that [`encode`] would not have written.
+#[cfg(not(feature = "aws-lc"))]
 pub fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+
     use super::{decode, encode};
 
     #[test]
@@ -27,5 +47,32 @@ mod tests {
         }
         assert_eq!(decode("-_9"), None, "trailing bits");
         assert_eq!(decode("-_8="), None, "padding");
+    }
+
+    /// Those that decode many characters at once treat those at the end otherwise.
+    #[test]
+    fn every_byte_at_every_place_is_read_as_by_another_library() {
+        for length in 0..100 {
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'A'; length];
+                    text[place] = byte;
+                    assert_eq!(decode(&text), URL_SAFE_NO_PAD.decode(&text).ok(), "{text:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert_eq!(encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes));
+            prop_assert_eq!(decode(encode(&bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn text_is_read_as_by_another_library(text in "[A-Za-z0-9_=+/\u{e9}-]{0,140}") {
+            prop_assert_eq!(decode(&text), URL_SAFE_NO_PAD.decode(&text).ok());
+        }
     }
 }

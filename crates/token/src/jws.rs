@@ -18,21 +18,32 @@ pub struct CompactJws<'a> {
 
 impl<'a> CompactJws<'a> {
     /// Splits a token at exactly two dots. The JSON serializations and JWE (four dots) are no compact JWS.
+    ///
+    /// # Errors
+    ///
+    /// [`JwsError::TooLarge`] beyond [`MAX_TOKEN_BYTES`], else [`JwsError::Malformed`].
     pub fn split(token: &'a str) -> Result<Self, JwsError> {
         Self::split_within(token, MAX_TOKEN_BYTES)
     }
 
     /// Splits something that may be longer than a token, up to `max_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`JwsError::TooLarge`] beyond that, else [`JwsError::Malformed`].
     pub fn split_within(token: &'a str, max_bytes: usize) -> Result<Self, JwsError> {
         if token.len() > max_bytes {
             return Err(JwsError::TooLarge);
         }
-        let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Malformed)?;
-        if payload.contains('.') || header.is_empty() || payload.is_empty() || signature.is_empty() {
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(JwsError::Malformed);
+        };
+        let (header, payload, signature) = (&token[..first], &token[first + 1..second], &token[second + 1..]);
+        if header.is_empty() || payload.is_empty() || signature.is_empty() {
             return Err(JwsError::Malformed);
         }
-        Ok(Self { signing_input, header, payload, signature })
+        Ok(Self { signing_input: &token[..second], header, payload, signature })
     }
 
     /// The header as it stands in the token.
@@ -41,6 +52,11 @@ impl<'a> CompactJws<'a> {
     }
 
     /// Reads the header. What it names is a claim of whoever made the token, until the signature is verified.
+    ///
+    /// # Errors
+    ///
+    /// [`JwsError::Malformed`] if it is no JSON object with unique members, among them an `alg`;
+    /// [`JwsError::CritUnsupported`] if there is a `crit` or `b64` in it.
     pub fn header(&self) -> Result<JoseHeader, JwsError> {
         let json = base64url::decode(self.header).ok_or(JwsError::Malformed)?;
         let raw: RawHeader = strict_json::parse(&json).map_err(|_| JwsError::Malformed)?;
@@ -51,11 +67,19 @@ impl<'a> CompactJws<'a> {
     }
 
     /// The decoded signature.
+    ///
+    /// # Errors
+    ///
+    /// [`JwsError::Malformed`] if it is not canonical base64url.
     pub fn signature(&self) -> Result<Vec<u8>, JwsError> {
         base64url::decode(self.signature).ok_or(JwsError::Malformed)
     }
 
     /// The decoded payload. Verify the signature first.
+    ///
+    /// # Errors
+    ///
+    /// [`JwsError::Malformed`] if it is not canonical base64url.
     pub fn payload(&self) -> Result<Vec<u8>, JwsError> {
         base64url::decode(self.payload).ok_or(JwsError::Malformed)
     }

@@ -10,7 +10,11 @@ use std::sync::LazyLock;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Parses a UTF-8 JSON object into `T`, refusing repeated members, trailing text and deep nesting.
+/// Parses a UTF-8 JSON object into `T`.
+///
+/// # Errors
+///
+/// Repeated members at any depth, trailing text, more than 128 levels, or whatever `T` does not take.
 pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
     // Derived structs also read arrays, position by position: JOSE knows objects only.
     if json.trim_ascii_start().first() != Some(&b'{') {
@@ -57,6 +61,7 @@ static NUMBERS_ARE_OBJECTS: LazyLock<bool> = LazyLock::new(|| {
 });
 
 /// The names of one object's members so far.
+#[derive(Default)]
 pub struct MemberNames<'de> {
     few: Vec<Cow<'de, str>>,
     many: HashSet<Cow<'de, str>>,
@@ -65,14 +70,12 @@ pub struct MemberNames<'de> {
 /// More names are looked up in a set.
 const FEW: usize = 32;
 
-impl Default for MemberNames<'_> {
-    fn default() -> Self {
-        Self { few: Vec::with_capacity(16), many: HashSet::new() }
-    }
-}
-
 impl<'de> MemberNames<'de> {
-    /// Takes the next name; an error if it stood there before, or has no business in a document.
+    /// Takes the next name.
+    ///
+    /// # Errors
+    ///
+    /// It stood there before, or has no business in a document.
     pub fn add<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
         if name.starts_with(SERDE_JSON_INTERNAL) {
             return Err(E::custom("a member has a reserved name"));

@@ -1,14 +1,12 @@
+mod plain;
+mod raw;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use attesto_token::strict_json::{self, MemberNames, Text, UniqueMembers};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-
 use crate::error::Error;
 use crate::policy::Policy;
-
-/// 9999-12-31T23:59:59Z. An instant beyond it is a mistake or an attack on somebody's arithmetic.
-const LAST_INSTANT: i64 = 253_402_300_799;
+use raw::{Json, RawClaims};
 
 /// The claims that every accepted token has (RFC 9068 §2.2), checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,12 +32,14 @@ pub struct StandardClaims {
     pub sid: Option<String>,
     /// `scope`: what it is good for (RFC 8693 §4.2); empty if the claim is absent.
     pub scope: Vec<String>,
+    /// All claims, as the issuer wrote them.
+    pub(crate) payload: String,
 }
 
 impl StandardClaims {
     /// Reads and checks the claims: time first, then who made the token for whom, then the rest.
-    pub(crate) fn read(payload: &[u8], policy: &Policy, now: i64) -> Result<Self, Error> {
-        let claims = RawClaims::parse(payload)?;
+    pub(crate) fn read(payload: String, policy: &Policy, now: i64) -> Result<Self, Error> {
+        let claims = RawClaims::parse(&payload)?;
         let (issued_at, not_before, expires_at) = times(&claims, policy, now)?;
         let issuer = required(claims.iss, "iss")?;
         if issuer != policy.issuer {
@@ -60,6 +60,7 @@ impl StandardClaims {
             jti: required(claims.jti, "jti")?,
             sid: claims.sid.map(|sid| string(sid, "sid")).transpose()?,
             scope: scope(claims.scope)?,
+            payload,
         };
         checked.require_scopes(&policy.required_scopes)?;
         Ok(checked)
@@ -95,30 +96,6 @@ impl fmt::Debug for StandardClaims {
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
-}
-
-/// The claims that are looked at, whatever they are.
-#[derive(Default)]
-struct RawClaims<'a> {
-    iss: Option<Json<'a>>,
-    sub: Option<Json<'a>>,
-    aud: Option<Json<'a>>,
-    exp: Option<Json<'a>>,
-    nbf: Option<Json<'a>>,
-    iat: Option<Json<'a>>,
-    jti: Option<Json<'a>>,
-    client_id: Option<Json<'a>>,
-    sid: Option<Json<'a>>,
-    scope: Option<Json<'a>>,
-}
-
-/// A claim's value, as far as any of these claims can be it.
-enum Json<'a> {
-    Text(Cow<'a, str>),
-    Texts(Vec<Cow<'a, str>>),
-    /// A number of seconds, rounded down; none if it is no instant.
-    Number(Option<i64>),
-    Other,
 }
 
 /// The time by which tokens are judged. The leeway makes each comparison more lenient.
@@ -203,139 +180,4 @@ fn scope(claim: Option<Json<'_>>) -> Result<Vec<String>, Error> {
 
 fn strings(list: Vec<Cow<'_, str>>, name: &'static str) -> Result<Vec<String>, Error> {
     list.into_iter().map(|item| string(Json::Text(item), name)).collect()
-}
-
-/// A `NumericDate` (RFC 7519 §2) may have a fraction; it is rounded down.
-#[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest integer")]
-fn whole_seconds(seconds: f64) -> Option<i64> {
-    within_time(seconds.floor() as i64)
-}
-
-fn within_time(seconds: i64) -> Option<i64> {
-    (0..=LAST_INSTANT).contains(&seconds).then_some(seconds)
-}
-
-impl<'a> RawClaims<'a> {
-    /// One pass: repeated members, at any depth, are noticed on the way.
-    fn parse(payload: &'a [u8]) -> Result<Self, Error> {
-        let mut json = serde_json::Deserializer::from_slice(payload);
-        let claims = json.deserialize_map(AsClaims).map_err(|_| Error::Malformed)?;
-        json.end().map_err(|_| Error::Malformed)?;
-        Ok(claims)
-    }
-
-    fn claim(&mut self, name: &str) -> Option<&mut Option<Json<'a>>> {
-        match name {
-            "iss" => Some(&mut self.iss),
-            "sub" => Some(&mut self.sub),
-            "aud" => Some(&mut self.aud),
-            "exp" => Some(&mut self.exp),
-            "nbf" => Some(&mut self.nbf),
-            "iat" => Some(&mut self.iat),
-            "jti" => Some(&mut self.jti),
-            "client_id" => Some(&mut self.client_id),
-            "sid" => Some(&mut self.sid),
-            "scope" => Some(&mut self.scope),
-            _ => None,
-        }
-    }
-}
-
-struct AsClaims;
-
-impl<'de> Visitor<'de> for AsClaims {
-    type Value = RawClaims<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("claims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RawClaims<'de>, A::Error> {
-        let mut claims = RawClaims::default();
-        let mut names = MemberNames::default();
-        while let Some(Text(name)) = members.next_key()? {
-            match claims.claim(&name) {
-                Some(claim) => *claim = Some(members.next_value()?),
-                None => members.next_value_seed(UniqueMembers)?,
-            }
-            names.add(name)?;
-        }
-        Ok(claims)
-    }
-}
-
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AsJson)
-    }
-}
-
-struct AsJson;
-
-impl<'de> Visitor<'de> for AsJson {
-    type Value = Json<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(within_time(number)))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(i64::try_from(number).ok().and_then(within_time)))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(whole_seconds(number)))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
-        let mut texts = Some(Vec::new());
-        while let Some(item) = items.next_element()? {
-            match (item, &mut texts) {
-                (Json::Text(text), Some(texts)) => texts.push(text),
-                _ => texts = None,
-            }
-        }
-        Ok(texts.map_or(Json::Other, Json::Texts))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json<'de>, A::Error> {
-        let mut names = MemberNames::default();
-        while let Some(Text(name)) = members.next_key()? {
-            if strict_json::is_number(&name) {
-                let Text(digits) = members.next_value()?;
-                return Ok(Json::Number(seconds_of(&digits)));
-            }
-            names.add(name)?;
-            members.next_value_seed(UniqueMembers)?;
-        }
-        Ok(Json::Other)
-    }
-}
-
-/// Where numbers come as their digits.
-fn seconds_of(digits: &str) -> Option<i64> {
-    match digits.parse() {
-        Ok(seconds) => within_time(seconds),
-        Err(_) => digits.parse().ok().filter(|seconds: &f64| seconds.is_finite()).and_then(whole_seconds),
-    }
 }

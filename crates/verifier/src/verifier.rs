@@ -6,7 +6,7 @@ use attesto_token::{Algorithm, CompactJws, JwkSet};
 use serde::de::DeserializeOwned;
 
 use crate::builder::{BuildError, VerifierBuilder};
-use crate::cache::{Remembered, TokenCache};
+use crate::cache::TokenCache;
 use crate::claims::StandardClaims;
 use crate::error::Error;
 use crate::follow::{Follower, Link};
@@ -70,6 +70,10 @@ impl Verifier {
     }
 
     /// A verifier for one issuer and audience with keys that are at hand; everything else as by default.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::IssuerMissing`], [`BuildError::AudienceMissing`] or [`BuildError::NoUsableKey`].
     pub fn from_jwks(issuer: &str, audience: &str, jwks: &JwkSet) -> Result<Self, BuildError> {
         Self::builder(issuer).audience(audience).build_offline(jwks)
     }
@@ -80,8 +84,14 @@ impl Verifier {
 
     /// Checks a token, without the `Bearer` before it, and reads its claims into `C`.
     ///
-    /// Never waits and never touches the network: one atomic load and one signature. An unknown key is
-    /// [`Error::KeyUnknown`] at once, and causes the keys to be fetched again.
+    /// Never waits and never touches the network: one atomic load and one signature.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] but [`Missing`](Error::Missing) and [`InvalidRequest`](Error::InvalidRequest): the first that is found
+    /// in the order of [what is checked](crate#what-is-checked). An unknown key is [`Error::KeyUnknown`] at once, and
+    /// causes the keys to be fetched again. [`Error::KeysUnavailable`] and [`Error::RevocationsUnavailable`] are no fault
+    /// of the token.
     pub fn verify<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
         let inner = &*self.0;
         let shared = &*inner.shared;
@@ -95,12 +105,16 @@ impl Verifier {
         let checked = inner.check(token, &trust, unix)?;
         let revocations = inner.freshness(fed_ago, now)?;
         // Read again rather than taken from the checks, so that `C` sees the issuer's own spelling of each value.
-        let claims = serde_json::from_slice(&checked.payload).map_err(|_| Error::ClaimsMismatch)?;
+        let claims = serde_json::from_str(&checked.std.payload).map_err(|_| Error::ClaimsMismatch)?;
         let key = &trust.keys[checked.key];
         Ok(Verified { claims, std: checked.std, kid: Arc::clone(&key.kid), alg: key.algorithm, revocations })
     }
 
-    /// Replaces all keys by those of this set. A set without a usable key is refused and the old keys stay.
+    /// Replaces all keys by those of this set.
+    ///
+    /// # Errors
+    ///
+    /// A set without a usable key is refused, and the old keys stay.
     pub fn replace_keys(&self, jwks: &JwkSet) -> Result<(), NoUsableKey> {
         self.0.shared.set_keys(&KeySet::new(jwks)?);
         Ok(())
@@ -149,10 +163,10 @@ impl WeakVerifier {
 }
 
 /// A token whose signature and claims are good, and which nothing is known to have ended.
-struct Checked {
+#[derive(Clone)]
+pub(crate) struct Checked {
     std: Arc<StandardClaims>,
-    payload: Arc<[u8]>,
-    /// Its place in the key set.
+    /// Its place in the key set of that generation.
     key: usize,
 }
 
@@ -170,14 +184,12 @@ impl Inner {
     fn check(&self, token: &str, trust: &Trust, unix: i64) -> Result<Checked, Error> {
         let Some(cache) = &self.cache else { return self.check_anew(token, trust, unix) };
         let digest = TokenCache::digest(token);
-        if let Some(Remembered { std, payload, key }) = cache.find(&digest, trust.generation) {
-            std.check_times(&self.policy, unix)?;
-            return Ok(Checked { std, payload, key });
+        if let Some(checked) = cache.find(&digest, trust.generation) {
+            checked.std.check_times(&self.policy, unix)?;
+            return Ok(checked);
         }
         let checked = self.check_anew(token, trust, unix)?;
-        let Checked { std, payload, key } = &checked;
-        let remembered = Remembered { std: Arc::clone(std), payload: Arc::clone(payload), key: *key };
-        cache.remember(digest, trust.generation, remembered);
+        cache.remember(digest, trust.generation, checked.clone());
         Ok(checked)
     }
 
@@ -185,12 +197,13 @@ impl Inner {
         let jws = CompactJws::split(token)?;
         let (key, alg) = self.choose_key(&jws, &trust.keys)?;
         let payload = trust.keys[key].verified_payload(&jws, alg)?;
+        let payload = String::from_utf8(payload).map_err(|_| Error::Malformed)?;
 
-        let std = StandardClaims::read(&payload, &self.policy, unix)?;
+        let std = StandardClaims::read(payload, &self.policy, unix)?;
         if trust.revoked_by(key, &std).is_some() {
             return Err(Error::Revoked);
         }
-        Ok(Checked { std: Arc::new(std), payload: payload.into(), key })
+        Ok(Checked { std: Arc::new(std), key })
     }
 
     fn choose_key(&self, jws: &CompactJws<'_>, keys: &KeySet) -> Result<(usize, Algorithm), Error> {
@@ -246,7 +259,11 @@ impl fmt::Debug for Verifier {
 }
 
 impl<C> Verified<C> {
-    /// Fails with [`Error::InsufficientScope`] if the token does not have this scope.
+    /// Asks for one scope more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsufficientScope`] if the token does not have this scope.
     pub fn require_scope(&self, scope: &str) -> Result<(), Error> {
         self.std.require_scopes(&[scope.to_owned()])
     }

@@ -3,6 +3,7 @@
 #[cfg(all(feature = "actix", feature = "axum"))]
 mod adapters;
 mod algorithms;
+mod allocations;
 mod answers;
 #[cfg(all(feature = "reqwest", feature = "ureq"))]
 mod blocking;
