@@ -79,8 +79,12 @@ impl JwkSet {
         Self { keys, refused: Vec::new() }
     }
 
-    /// Parses a JWK Set. An entry that cannot be used is listed in `refused` and harms no other; a text that is no
-    /// set at all is [`JwkError::NotASet`], and one of more than 64 entries [`JwkError::TooManyKeys`]. The set may turn out empty: the caller decides what that means.
+    /// Parses a JWK Set. An entry that cannot be used is listed in `refused` and harms no other. The set may turn out
+    /// empty: the caller decides what that means.
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError::NotASet`] for a text that is no set at all, [`JwkError::TooManyKeys`] for one of more than 64 entries.
     pub fn parse(json: &[u8]) -> Result<Self, JwkError> {
         let parsed: Map<String, Value> = serde_json::from_slice(json).map_err(|_| JwkError::NotASet)?;
         let entries = parsed.get("keys").and_then(Value::as_array).ok_or(JwkError::NotASet)?;
@@ -149,6 +153,10 @@ fn verifies(members: &Map<String, Value>) -> bool {
 
 impl RsaPublicKey {
     /// Takes a modulus of 2048 to 8192 bits and the exponent 65537, the only one that anybody should use.
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError::Malformed`] for numbers that are empty or begin with a zero byte, [`JwkError::Weak`] for all others.
     pub fn new(n: Vec<u8>, e: Vec<u8>) -> Result<Self, JwkError> {
         let first = *n.first().ok_or(JwkError::Malformed)?;
         if first == 0 || e.first() == Some(&0) {
@@ -165,6 +173,10 @@ impl RsaPublicKey {
 
 impl EcPublicKey {
     /// Takes the coordinates of a point, each of the full 32 bytes (RFC 7518 §6.2.1.2).
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError::Malformed`] for another length. Whether the point lies on the curve is for the library that verifies.
     pub fn p256(x: &[u8], y: &[u8]) -> Result<Self, JwkError> {
         let coordinate = |bytes: &[u8]| bytes.try_into().map_err(|_| JwkError::Malformed);
         Ok(Self { x: coordinate(x)?, y: coordinate(y)? })
@@ -202,8 +214,11 @@ const SMALL_ORDER: [&str; 7] = [
 ];
 
 impl OkpPublicKey {
-    /// Takes the encoded point of an Ed25519 key, 32 bytes (RFC 8032 §5.1.5). One of small order is
-    /// [`JwkError::Weak`].
+    /// Takes the encoded point of an Ed25519 key, 32 bytes (RFC 8032 §5.1.5).
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError::Malformed`] for another length, [`JwkError::Weak`] for a point of small order.
     pub fn ed25519(x: &[u8]) -> Result<Self, JwkError> {
         let x: [u8; 32] = x.try_into().map_err(|_| JwkError::Malformed)?;
         let mut y = x;

@@ -3,6 +3,7 @@
 //! JSON Web Signatures in compact form (RFC 7515), JSON Web Keys and Key Sets (RFC 7517), their thumbprints
 //! (RFC 7638), the claims sets of access and refresh tokens (RFC 7519, RFC 9068), and the revocation [`feed`]. Nothing
 //! here signs, verifies, fetches or reads a clock: parsing is strict, and what it accepts is a value.
+#![warn(missing_docs, clippy::missing_errors_doc)]
 
 mod algorithm;
 mod base64url;

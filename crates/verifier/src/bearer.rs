@@ -3,6 +3,8 @@ use crate::error::Error;
 /// Finds the access token of a request (RFC 6750 §2.1): takes the values of all its `Authorization` headers and returns
 /// the token, not yet verified. The form body and the query (§2.2, §2.3) are no place for one: both end up in logs.
 ///
+/// # Errors
+///
 /// [`Error::Missing`] if there is no such header or it has another scheme, [`Error::InvalidRequest`] if there are
 /// several or what follows `Bearer` is not one token.
 ///

@@ -19,6 +19,7 @@ use crate::verifier::{Inner, Verifier};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
+const MAX_TOKEN_CACHE: usize = 1_000_000;
 
 /// What a [`Verifier`] shall accept, and how it gets to know what it needs. Made by [`Verifier::builder`].
 #[must_use = "a builder verifies nothing"]
@@ -68,6 +69,9 @@ pub enum BuildError {
     /// The leeway is longer than 60 seconds.
     #[error("the leeway is longer than 60 seconds")]
     LeewayTooLong,
+    /// The token cache is for more than a million tokens.
+    #[error("the token cache is for more than a million tokens")]
+    TokenCacheTooLarge,
     /// See [`NoUsableKey`].
     #[error(transparent)]
     NoUsableKey(#[from] NoUsableKey),
@@ -190,7 +194,8 @@ impl VerifierBuilder {
 
     /// Remembers the verdict on so many good tokens: none unless told. A token that comes again costs its digest
     /// instead of its signature, until anything changes: time, keys or revocations. Worth it from some ten thousand
-    /// checks in a second on.
+    /// checks in a second on. A million at most: each takes a hundred bytes from the beginning, and about a kilobyte when
+    /// it is there.
     pub fn token_cache(mut self, entries: usize) -> Self {
         self.token_cache = entries;
         self
@@ -244,8 +249,9 @@ impl VerifierBuilder {
     }
 
     /// Keeps keys and revocations in this file, and begins with them after a restart. They are believed: it is made
-    /// readable and writable for its owner alone, and not read if others may write to it or to its folder. A file that cannot be read
-    /// or written is an [`Event::StateFileFailed`] and nothing worse. Each process needs a file of its own.
+    /// readable and writable for its owner alone, and not read if others may write to it or to its folder, or if either
+    /// belongs to somebody else than this process or root. A file that cannot be read or written is an
+    /// [`Event::StateFileFailed`] and nothing worse. Each process needs a file of its own.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());
         self
@@ -266,6 +272,11 @@ impl VerifierBuilder {
 
     /// Builds a verifier with the keys of this set. It never touches the network; new keys come in through
     /// [`Verifier::replace_keys`].
+    ///
+    /// # Errors
+    ///
+    /// A setting that is missing or out of its bounds, [`BuildError::NoUsableKey`], or [`BuildError::FeedOffline`] if a
+    /// feed was asked for.
     pub fn build_offline(self, jwks: &JwkSet) -> Result<Verifier, BuildError> {
         if matches!(self.revocations, Some(Revocations::Feed(_))) {
             return Err(BuildError::FeedOffline);
@@ -277,12 +288,17 @@ impl VerifierBuilder {
     }
 
     /// Builds a verifier that fetches keys and follows the feed in the background, on the current tokio runtime, until
-    /// its last clone is dropped. The runtime needs time and I/O; outside of one this fails with
-    /// [`BuildError::NoRuntime`].
+    /// its last clone is dropped. The runtime needs time and I/O.
     ///
     /// It does not wait for the keys, see [`Verifier::ready`]. Until they are there, and again when the issuer could
     /// not be reached for a day, [`Verifier::verify`] fails with
     /// [`Error::KeysUnavailable`](crate::Error::KeysUnavailable).
+    ///
+    /// # Errors
+    ///
+    /// A setting that is missing or out of its bounds; an address that is no URL, or neither `https` nor loopback;
+    /// [`BuildError::NoRuntime`] outside of a runtime; [`BuildError::NoFetcher`] and [`BuildError::HttpClient`]. That the
+    /// issuer cannot be reached is none of them.
     #[cfg(feature = "tokio")]
     pub fn build(mut self) -> Result<Verifier, BuildError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
@@ -292,6 +308,12 @@ impl VerifierBuilder {
 
     /// As [`build`](Self::build), with threads instead of a runtime: one for the keys, and one for the feed. When the
     /// last clone of the verifier is dropped they end, at the latest with the request that is under way.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is missing or out of its bounds; an address that is no URL, or neither `https` nor loopback;
+    /// [`BuildError::NoFetcher`], [`BuildError::HttpClient`] and [`BuildError::Thread`]. That the issuer cannot be reached
+    /// is none of them.
     pub fn build_blocking(mut self) -> Result<Verifier, BuildError> {
         let fetch = self.fetch.take().map_or_else(fetch::for_threads, Ok)?;
         self.start(&fetch, &Driver::Thread)
@@ -318,6 +340,9 @@ impl VerifierBuilder {
         }
         if self.leeway > MAX_LEEWAY {
             return Err(BuildError::LeewayTooLong);
+        }
+        if self.token_cache > MAX_TOKEN_CACHE {
+            return Err(BuildError::TokenCacheTooLarge);
         }
         Ok(Policy {
             issuer: self.issuer.clone(),

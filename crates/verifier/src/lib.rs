@@ -71,7 +71,7 @@
 //! ```
 //!
 //! A service that takes tokens of several issuers makes one verifier for each, and puts them into [`Verifiers`]: keys
-//! and revocations are never mixed.
+//! and revocations are never mixed. A [`ResourceServer`] takes them as it takes a single one.
 //!
 //! # Revocations
 //!
@@ -132,7 +132,7 @@
 //! | `axum` | no | `Authenticated`, an extractor for axum 0.8; brings `tower` |
 //! | `actix` | no | `Authenticated`, an extractor for actix-web 4, and `VerifierMiddleware` |
 //! | `testkit` | no | `testkit::Issuer`, an issuer in the process of a test; not for production |
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::missing_errors_doc)]
 
 #[cfg(not(any(feature = "aws-lc", feature = "ring")))]
 compile_error!("attesto-verifier needs a signature backend: enable the feature `aws-lc` (default) or `ring`");

@@ -51,7 +51,11 @@ pub struct InvalidResource;
 impl ProtectedResource {
     /// Starts with the resource identifier (RFC 9728 §1.2): the URL of the service as its clients know it, often the
     /// audience of its tokens. `https`, or `http` on a loopback address; without fragment, and without query, which
-    /// §1.2 advises against. Anything else is [`InvalidResource`].
+    /// §1.2 advises against.
+    ///
+    /// # Errors
+    ///
+    /// Anything else is [`InvalidResource`].
     pub fn new(resource: impl Into<String>) -> Result<Self, InvalidResource> {
         let resource = resource.into();
         let (origin, path) = split(&resource).ok_or(InvalidResource)?;

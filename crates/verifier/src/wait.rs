@@ -15,6 +15,10 @@ impl Verifier {
     /// As [`verify`](Self::verify), but a token with an unknown key waits for the one fetch that is under way or due,
     /// 2 seconds at most unless [told otherwise](crate::VerifierBuilder::unknown_kid). If none is due so soon, because
     /// the last one was too short a time ago, it is refused at once. Needs a tokio runtime with time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify); [`Error::KeyUnknown`] after the wait.
     #[cfg(feature = "tokio")]
     pub async fn verify_fresh<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
         let attempts = self.keys_link().map(Link::attempts);
@@ -27,6 +31,10 @@ impl Verifier {
     /// [`verify`](Self::verify) for threads that may wait: a token with an unknown key waits for the one fetch that is
     /// under way or due, 2 seconds at most unless [told otherwise](crate::VerifierBuilder::unknown_kid). If none is due
     /// so soon, because the last one was too short a time ago, it is refused at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify); [`Error::KeyUnknown`] after the wait.
     pub fn verify_blocking<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
         let attempts = self.keys_link().map(Link::attempts);
         let verdict = self.verify(token);
@@ -36,8 +44,12 @@ impl Verifier {
     }
 
     /// Waits until the first keys and the first answer of the feed are there: at once for a verifier that was built with
-    /// keys, or that has a state file of the last minute. [`Error::KeysUnavailable`] or [`Error::RevocationsUnavailable`] if they do not come in time. Needs a tokio
-    /// runtime with time.
+    /// keys, or that has a state file of the last minute. Needs a tokio runtime with time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeysUnavailable`] or [`Error::RevocationsUnavailable`] if they do not come in time. The verifier goes on
+    /// asking: a service may start nevertheless, and answer 503 until they are there.
     #[cfg(feature = "tokio")]
     pub async fn ready(&self, within: Duration) -> Result<(), Error> {
         let started = Instant::now();
@@ -51,6 +63,10 @@ impl Verifier {
     }
 
     /// `ready` for threads: waits until the first keys and the first answer of the feed are there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeysUnavailable`] or [`Error::RevocationsUnavailable`] if they do not come in time.
     pub fn ready_blocking(&self, within: Duration) -> Result<(), Error> {
         let started = Instant::now();
         for (link, error) in self.links() {
@@ -62,9 +78,13 @@ impl Verifier {
         Ok(())
     }
 
-    /// Fetches the keys now, whatever the schedule says, and waits for it: [`Error::KeysUnavailable`] if that fails; the
-    /// reason is in [`status`](Self::status), and the keys that were there serve on. Does nothing for a verifier that
-    /// fetches none. The feed needs no such call: it is always listened to. Needs a tokio runtime with time.
+    /// Fetches the keys now, whatever the schedule says, and waits for it. Does nothing for a verifier that fetches none.
+    /// The feed needs no such call: it is always listened to. Needs a tokio runtime with time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeysUnavailable`] if that fails; the reason is in [`status`](Self::status), and the keys that were there
+    /// serve on.
     #[cfg(feature = "tokio")]
     pub async fn refresh_now(&self) -> Result<(), Error> {
         let Some((link, attempts)) = self.refresh() else { return Ok(()) };
@@ -73,6 +93,10 @@ impl Verifier {
     }
 
     /// Fetches the keys now, whatever the schedule says, and waits for it on this thread: as `refresh_now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeysUnavailable`] if that fails; the keys that were there serve on.
     pub fn refresh_now_blocking(&self) -> Result<(), Error> {
         let Some((link, attempts)) = self.refresh() else { return Ok(()) };
         let came = link.wait_blocking(REFRESH, || link.attempts() >= attempts);

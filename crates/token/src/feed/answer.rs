@@ -60,6 +60,10 @@ pub struct FeedAnswer {
 impl FeedAnswer {
     /// Reads the payload of an answer of `issuer` that `kid` signed. Verify the signature, and the type in the header,
     /// first. `now` is in seconds since 1970; clocks may lie 60 seconds apart.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError::Malformed`], [`FeedError::IssuerMismatch`], [`FeedError::IssuedInFuture`] or [`FeedError::Expired`].
     pub fn read(payload: &[u8], kid: &str, issuer: &str, now: i64) -> Result<Self, FeedError> {
         let claims: FeedClaims = strict_json::parse(payload).map_err(|_| FeedError::Malformed)?;
         if claims.iss != issuer {

@@ -62,6 +62,11 @@ struct Epoch {
 
 impl RevocationList {
     /// Takes an answer in; `now` is in seconds since 1970. What is refused changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError::KeyRevoked`], [`FeedError::OlderEpoch`], [`FeedError::SaltChanged`], [`FeedError::RolledBack`], or
+    /// [`FeedError::Gap`], after which a snapshot is wanted.
     pub fn apply(&mut self, answer: &FeedAnswer, now: i64) -> Result<(), FeedError> {
         self.check(answer)?;
         match &mut self.present {

@@ -101,8 +101,11 @@ impl RevocationRecord {
         bytes
     }
 
-    /// Reads records that stand one behind the other. One that is not understood spoils them all: to pass over it
-    /// would be to accept what it refuses.
+    /// Reads records that stand one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError::Malformed`] if one of them is not understood: to pass over it would be to accept what it refuses.
     pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, FeedError> {
         let (records, []) = bytes.as_chunks::<RECORD_BYTES>() else { return Err(FeedError::Malformed) };
         records.iter().map(|record| Self::read(record).ok_or(FeedError::Malformed)).collect()
