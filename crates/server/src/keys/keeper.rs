@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct KeyKeeper {
     rsa_bits: RsaBits,
     clock: Clock,
     /// The latest table that has proved to be genuine, for all clones: what does not follow it was put back.
-    known: Arc<Mutex<Option<KeyTable>>>,
+    known: Arc<Mutex<Option<Arc<KeyTable>>>>,
 }
 
 /// Why keys did not change. Nothing was written.
@@ -92,36 +92,32 @@ impl KeyKeeper {
 
     /// The keys, opened and proved, and what their guards go by.
     pub async fn read(&self) -> Result<(Keyring, KeyFacts), KeyError> {
-        match self.read_once().await {
-            // Another reader may have seen a later table meanwhile; then a second look sees it, too.
-            Err(KeyError::WentBack { .. }) => self.read_once().await,
-            read => read,
-        }
-    }
-
-    async fn read_once(&self) -> Result<(Keyring, KeyFacts), KeyError> {
+        // As of now: another reader may see a later table before this one is opened, which this one need not follow.
+        let known = self.known().clone();
         let (table, facts) = self.store.read(|tx| Ok((tx.find_key_table()?, tx.find_key_facts()?))).await?;
         let (keks, authority) = (Arc::clone(&self.keks), self.authority.id.clone());
         let opened = spawn_blocking(move || Keyring::open(table, &keks, &authority)).await;
         let keyring = opened.map_err(|_| KeyError::Cancelled)??;
-        self.know(keyring.table())?;
+        self.know(known.as_deref(), keyring.table())?;
         Ok((keyring, facts))
     }
 
     /// What was true once and is no more is refused: a copy of the database in its place, or an old ledger with its
     /// rows, also if somebody built on it since.
-    fn know(&self, table: &KeyTable) -> Result<(), KeyError> {
+    fn know(&self, known: Option<&KeyTable>, table: &KeyTable) -> Result<(), KeyError> {
         let version = |table: &KeyTable| table.ledger.as_ref().map_or(0, |ledger| ledger.version);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some(known) if !table.follows(known) => {
-                Err(KeyError::WentBack { loaded: version(known), stored: version(table) })
-            }
-            _ => {
-                *known = Some(table.clone());
-                Ok(())
-            }
+        if let Some(known) = known.filter(|known| !table.follows(known)) {
+            return Err(KeyError::WentBack { loaded: version(known), stored: version(table) });
         }
+        let mut latest = self.known();
+        if latest.as_ref().is_none_or(|latest| table.follows(latest)) {
+            *latest = Some(Arc::new(table.clone()));
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Arc<KeyTable>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether something stands on the timetable, by the rows as they are: cheap enough to ask all the time. Whoever

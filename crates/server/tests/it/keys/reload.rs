@@ -1,5 +1,6 @@
 //! Somebody else changes the keys, and the running server follows.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,10 +10,11 @@ use actix_web::test::TestRequest;
 use attesto_core::KeyState;
 use attesto_server::block_on;
 use attesto_store::{Read, StoreError};
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use crate::fixture::{
-    ADA, Answer, Authority, EMPTY, JWKS, Live, OBTAIN, PASSWORD, PROMOTABLE_AFTER, RS256, kid_of, soon,
+    ADA, Answer, Authority, EMPTY, ES256, JWKS, Live, OBTAIN, PASSWORD, PROMOTABLE_AFTER, RS256, kid_of, soon,
 };
 
 #[actix_web::test]
@@ -121,4 +123,28 @@ fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < limit, "not within {limit:?}");
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Each of them sees what was true at some moment, whatever the others see meanwhile.
+#[actix_web::test]
+async fn readers_beside_each_other_take_no_change_for_a_rollback() {
+    const CHANGES: i64 = 30;
+    let authority = Authority::new().await;
+    let (keeper, over) = (authority.keeper().await, Cell::new(false));
+    let read = async || {
+        let mut versions = Vec::new();
+        while !over.get() {
+            versions.push(keeper.read().await.unwrap().0.version());
+        }
+        versions
+    };
+    let change = async {
+        for _ in 0..CHANGES {
+            authority.stage(ES256).await;
+        }
+        over.set(true);
+    };
+    let (versions, ()) = join(join_all([read(), read(), read(), read(), read(), read()]), change).await;
+    assert!(versions.iter().all(|versions| versions.is_sorted() && !versions.is_empty()), "{versions:?}");
+    assert!(keeper.read().await.unwrap().0.version() > CHANGES);
 }
