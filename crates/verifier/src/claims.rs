@@ -1,5 +1,6 @@
 mod plain;
 mod raw;
+mod set;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +8,11 @@ use std::fmt;
 use crate::error::Error;
 use crate::policy::Policy;
 use raw::{Json, RawClaims};
+pub(crate) use set::ClaimsSet;
 
-/// The claims that every accepted token has (RFC 9068 §2.2), checked.
-#[derive(Clone, PartialEq, Eq)]
+/// The claims that this crate knows (RFC 9068 §2.2), checked. Every accepted token has them, but for those that are an
+/// `Option` or may be empty.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct StandardClaims {
     /// `iss`: the expected issuer.
@@ -32,14 +35,14 @@ pub struct StandardClaims {
     pub sid: Option<String>,
     /// `scope`: what it is good for (RFC 8693 §4.2); empty if the claim is absent.
     pub scope: Vec<String>,
-    /// All claims, as the issuer wrote them.
-    pub(crate) payload: String,
+    /// All claims.
+    pub(crate) set: ClaimsSet,
 }
 
 impl StandardClaims {
     /// Reads and checks the claims: time first, then who made the token for whom, then the rest.
-    pub(crate) fn read(payload: String, policy: &Policy, now: i64) -> Result<Self, Error> {
-        let claims = RawClaims::parse(&payload)?;
+    pub(crate) fn read(set: ClaimsSet, policy: &Policy, now: i64) -> Result<Self, Error> {
+        let claims = RawClaims::parse(&set)?;
         let (issued_at, not_before, expires_at) = times(&claims, policy, now)?;
         let issuer = required(claims.iss, "iss")?;
         if issuer != policy.issuer {
@@ -60,7 +63,7 @@ impl StandardClaims {
             jti: required(claims.jti, "jti")?,
             sid: claims.sid.map(|sid| string(sid, "sid")).transpose()?,
             scope: scope(claims.scope)?,
-            payload,
+            set,
         };
         checked.require_scopes(&policy.required_scopes)?;
         Ok(checked)

@@ -2,12 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attesto_token::{Algorithm, CompactJws, JwkSet};
+use attesto_token::{Algorithm, CompactJws, JwkSet, MAX_TOKEN_BYTES};
 use serde::de::DeserializeOwned;
 
 use crate::builder::{BuildError, VerifierBuilder};
 use crate::cache::TokenCache;
-use crate::claims::StandardClaims;
+use crate::claims::{ClaimsSet, StandardClaims};
 use crate::error::Error;
 use crate::follow::{Follower, Link};
 use crate::keys::{KeySet, NoUsableKey};
@@ -20,7 +20,7 @@ use crate::trust::{Shared, Trust};
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What a verifier before this one heard so short a time ago is as good as heard.
-pub(crate) const RECENT: Duration = Duration::from_secs(60);
+const RECENT: Duration = Duration::from_secs(60);
 
 /// Checks tokens of one issuer. Clones are cheap and share what they know.
 #[derive(Clone)]
@@ -104,8 +104,7 @@ impl Verifier {
         }
         let checked = inner.check(token, &trust, unix)?;
         let revocations = inner.freshness(fed_ago, now)?;
-        // Read again rather than taken from the checks, so that `C` sees the issuer's own spelling of each value.
-        let claims = serde_json::from_str(&checked.std.payload).map_err(|_| Error::ClaimsMismatch)?;
+        let claims = checked.std.set.read()?;
         let key = &trust.keys[checked.key];
         Ok(Verified { claims, std: checked.std, kid: Arc::clone(&key.kid), alg: key.algorithm, revocations })
     }
@@ -139,6 +138,10 @@ impl Verifier {
 
     pub(crate) fn feed_link(&self) -> Option<&Link> {
         self.0.feed.as_ref().map(|feed| &*feed.follower.link)
+    }
+
+    pub(crate) fn freshness(&self, fed_ago: Option<Duration>, now: Duration) -> Result<Freshness, Error> {
+        self.0.freshness(fed_ago, now)
     }
 
     pub(crate) fn unknown_kid_wait(&self) -> Duration {
@@ -183,6 +186,9 @@ impl Inner {
 
     fn check(&self, token: &str, trust: &Trust, unix: i64) -> Result<Checked, Error> {
         let Some(cache) = &self.cache else { return self.check_anew(token, trust, unix) };
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Error::TooLarge);
+        }
         let digest = TokenCache::digest(token);
         if let Some(checked) = cache.find(&digest, trust.generation) {
             checked.std.check_times(&self.policy, unix)?;
@@ -197,9 +203,9 @@ impl Inner {
         let jws = CompactJws::split(token)?;
         let (key, alg) = self.choose_key(&jws, &trust.keys)?;
         let payload = trust.keys[key].verified_payload(&jws, alg)?;
-        let payload = String::from_utf8(payload).map_err(|_| Error::Malformed)?;
+        let claims = ClaimsSet::new(String::from_utf8(payload).map_err(|_| Error::Malformed)?);
 
-        let std = StandardClaims::read(payload, &self.policy, unix)?;
+        let std = StandardClaims::read(claims, &self.policy, unix)?;
         if trust.revoked_by(key, &std).is_some() {
             return Err(Error::Revoked);
         }

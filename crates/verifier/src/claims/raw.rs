@@ -5,6 +5,7 @@ use attesto_token::strict_json::{self, MemberNames, Text, UniqueMembers};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::plain;
+use super::set::ClaimsSet;
 use crate::error::Error;
 
 /// 9999-12-31T23:59:59Z. An instant beyond it is a mistake or an attack on somebody's arithmetic.
@@ -42,24 +43,39 @@ fn whole_seconds(seconds: f64) -> Option<i64> {
     within_time(seconds.floor() as i64)
 }
 
-pub(super) fn within_time(seconds: i64) -> Option<i64> {
+fn within_time(seconds: i64) -> Option<i64> {
     (0..=LAST_INSTANT).contains(&seconds).then_some(seconds)
 }
 
 impl<'a> RawClaims<'a> {
-    /// One pass: repeated members, at any depth, are noticed on the way.
-    pub(super) fn parse(payload: &'a str) -> Result<Self, Error> {
-        plain::claims(payload).map_or_else(|| Self::parse_any(payload), Ok)
+    pub(super) fn parse(claims: &'a ClaimsSet) -> Result<Self, Error> {
+        match claims.members() {
+            Some(members) => Self::of_members(members),
+            None => Self::of_json(claims.text()),
+        }
+        .map_err(|_| Error::Malformed)
     }
 
-    pub(super) fn parse_any(payload: &'a str) -> Result<Self, Error> {
-        let mut json = serde_json::Deserializer::from_str(payload);
-        let claims = json.deserialize_map(AsClaims).map_err(|_| Error::Malformed)?;
-        json.end().map_err(|_| Error::Malformed)?;
+    fn of_members(members: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, serde_json::Error> {
+        let mut claims = Self::default();
+        for (name, value) in members {
+            if let Some(claim) = claims.claim(name) {
+                let text = plain::as_text(value).map(|text| Ok(Json::Text(Cow::Borrowed(text))));
+                *claim = Some(text.unwrap_or_else(|| serde_json::from_str(value))?);
+            }
+        }
         Ok(claims)
     }
 
-    pub(super) fn claim(&mut self, name: &str) -> Option<&mut Option<Json<'a>>> {
+    /// One pass: repeated members, at any depth, are noticed on the way.
+    fn of_json(text: &'a str) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let claims = json.deserialize_map(AsClaims)?;
+        json.end()?;
+        Ok(claims)
+    }
+
+    fn claim(&mut self, name: &str) -> Option<&mut Option<Json<'a>>> {
         match name.as_bytes() {
             b"iss" => Some(&mut self.iss),
             b"sub" => Some(&mut self.sub),

@@ -19,11 +19,14 @@ fn allocations(token: &str) -> u64 {
     allocation_counter::measure(verify).count_total
 }
 
-/// The signature, the payload, the claims: each text, both lists and what holds them, and `sub` once more for the caller.
+/// The signature; the payload and where its members stand; the claims: each text, both lists and what holds them; `sub`
+/// once more for the caller. `ring` reads the key anew, and `base64` guesses sizes.
+const MOST: u64 = if cfg!(feature = "aws-lc") { 16 } else { 20 };
+
 #[test]
 fn a_token_takes_few_allocations_and_no_more_for_being_long() {
     let usual = allocations(&KEY.token(&claims()));
-    assert!((10..=15).contains(&usual), "{usual}");
+    assert!((10..=MOST).contains(&usual), "{usual}");
     let long = with("x", "a".repeat(5_000));
     assert_eq!(allocations(&KEY.token(&long)), usual);
 }
