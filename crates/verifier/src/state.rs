@@ -1,6 +1,7 @@
 //! What is known, kept in a file: a restart while the issuer is down then begins with keys and with revocations.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -183,8 +184,8 @@ pub(crate) fn read(path: &Path, issuer: &str) -> Result<Option<Saved>, String> {
         Ok(metadata) if !metadata.is_file() => return Err(failed(io::Error::other("it is no file"))),
         Ok(_) => {}
     }
-    refuse_what_others_made(path).map_err(failed)?;
     let mut file = File::open(path).map_err(failed)?;
+    refuse_what_others_made(path, &file).map_err(failed)?;
     let mut text = String::new();
     let limit = u64::try_from(2 * MAX_FEED_BYTES).unwrap_or(u64::MAX);
     (&mut file).take(limit).read_to_string(&mut text).map_err(failed)?;
@@ -198,38 +199,44 @@ pub(crate) fn read(path: &Path, issuer: &str) -> Result<Option<Saved>, String> {
 
 /// Its keys are believed: who could write it, or put another in its place, could sign tokens.
 #[cfg(unix)]
-fn refuse_what_others_made(path: &Path) -> io::Result<()> {
+fn refuse_what_others_made(path: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     const ROOT: u32 = 0;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (file, folder, ours) = (fs::metadata(path)?, fs::metadata(folder)?, our_user(path));
+    let (file, folder) = (file.metadata()?, fs::metadata(folder)?);
     let others_write = |metadata: &fs::Metadata| metadata.mode() & 0o022 != 0;
-    let is_foreign = |metadata: &fs::Metadata| metadata.uid() != ROOT && Some(metadata.uid()) != ours;
-    let refusal = if others_write(&file) {
-        "others may write to it: chmod 600"
-    } else if others_write(&folder) {
-        "others may write to its folder: use one of the service alone"
-    } else if is_foreign(&file) {
-        "it belongs to another user: remove it, or chown it to the user of the service"
-    } else if is_foreign(&folder) {
-        "its folder belongs to another user: use one of the service alone"
-    } else {
+    if others_write(&file) {
+        return Err(io::Error::other("others may write to it: chmod 600"));
+    }
+    if others_write(&folder) {
+        return Err(io::Error::other("others may write to its folder: use one of the service alone"));
+    }
+    let owners = [file.uid(), folder.uid()];
+    if owners == [ROOT, ROOT] {
         return Ok(());
-    };
-    Err(io::Error::other(refusal))
+    }
+    let ours = our_user(path)?;
+    match owners.map(|owner| owner == ROOT || owner == ours) {
+        [true, true] => Ok(()),
+        [false, _] => Err(io::Error::other("it belongs to another user: chown it to that of the service")),
+        [true, false] => {
+            Err(io::Error::other("its folder belongs to another user: use one of the service alone"))
+        }
+    }
 }
 
-/// Whose the files are that this process makes; `None` where it may make none.
+/// Whose the files are that this process makes. Where it may make none, the kernel says whose the process is.
 #[cfg(unix)]
-fn our_user(path: &Path) -> Option<u32> {
+fn our_user(path: &Path) -> io::Result<u32> {
     let new = new_file(path);
     let made = create(&new).and_then(|file| file.metadata());
     let _ = fs::remove_file(&new);
-    made.ok().map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata))
+    let owned = made.or_else(|error| fs::metadata("/proc/self").map_err(|_| error))?;
+    Ok(std::os::unix::fs::MetadataExt::uid(&owned))
 }
 
 #[cfg(not(unix))]
-fn refuse_what_others_made(_: &Path) -> io::Result<()> {
+fn refuse_what_others_made(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
@@ -249,16 +256,16 @@ fn write_new(path: &Path, saved: &Saved) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Where the next state is written before it takes its place.
+/// Where something is written before it takes its place: under a name that nobody else has, since the verifier before
+/// this one may be writing its last, and every container has a process 1.
 fn new_file(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
+    name.push(format!(".{:016x}.new", RandomState::new().hash_one(())));
     path.with_file_name(name)
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    // What somebody has put there, or a crash has left, is not written into.
-    let _ = fs::remove_file(path);
+    // What somebody has put there is not written into.
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -228,14 +228,30 @@ fn a_folder_that_cannot_be_written_to() {
     });
 }
 
-/// Somebody who may write into the folder, and knows the name of the file to come.
+/// Each writes its last in its own time, while the next has begun.
+#[test]
+fn a_verifier_and_the_one_after_it_do_not_get_in_each_others_way() {
+    with_both_drivers(|build| {
+        let (folder, authority, told) = (Folder::new(), Authority::start(), Told::default());
+        let path = folder.file();
+        for _ in 0..60 {
+            let verifier = build(told.listen(authority.builder()).state_file(&path));
+            verifier.ready_blocking(PATIENCE).unwrap();
+        }
+        assert_eq!(told.of("the state file is of no use"), 0);
+        until_here("all is written", || folder.names() == ["state.json"]);
+        assert!(fs::metadata(&path).unwrap().len() > 0);
+    });
+}
+
+/// Somebody who may write into the folder.
 #[test]
 fn what_others_have_put_there_is_not_written_into() {
     with_both_drivers(|build| {
         let folder = Folder::new();
         let (path, theirs) = (folder.file(), folder.0.join("theirs"));
         fs::write(&theirs, "theirs").unwrap();
-        symlink(&theirs, folder.0.join(format!("state.json.{}.new", process::id()))).unwrap();
+        symlink(&theirs, &path).unwrap();
         let issuer = Issuer::start(Answer::keys(&KEY.jwks()));
         let verifier = build(issuer.builder().state_file(&path));
         verifier.ready_blocking(PATIENCE).unwrap();
