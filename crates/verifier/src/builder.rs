@@ -57,7 +57,7 @@ pub(crate) enum KeysFrom {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The issuer is empty.
+    /// The issuer is empty, or there is none.
     #[error("an issuer is required")]
     IssuerMissing,
     /// No audience was given, or an empty one: a token for any other service would be accepted (RFC 9068 §4).
@@ -78,12 +78,13 @@ pub enum BuildError {
     /// The keys to begin with are not a JWK Set with a usable key.
     #[error("the keys to begin with are no JWK Set with a usable key")]
     SeedInvalid,
-    /// The address of the JWK Set, of the issuer or of the feed is no `http` or `https` URL.
-    #[error("the address of the JWK Set or of the revocation feed is not a URL")]
-    UrlInvalid,
-    /// The address of the JWK Set, of the issuer or of the feed is neither `https` nor a loopback address.
-    #[error("the address of the JWK Set or of the revocation feed is not https")]
-    UrlInsecure,
+    /// This address, of the issuer or of something below it unless told, is no `http` or `https` URL that can be fetched
+    /// from: it has credentials, or that of a feed has a query.
+    #[error("{0:?} is not an address to fetch from: https://… is needed")]
+    UrlInvalid(String),
+    /// This address, of the issuer or of something below it unless told, is neither `https` nor a loopback address.
+    #[error("{0:?} is not https; `allow_http` permits it where nobody else is on the way")]
+    UrlInsecure(String),
     /// The refresh interval is shorter than a second or longer than a day.
     #[error("the refresh interval is shorter than a second or longer than a day")]
     RefreshInterval,
@@ -97,7 +98,7 @@ pub enum BuildError {
     #[error("a verifier that fetches nothing cannot follow a revocation feed")]
     FeedOffline,
     /// There is no tokio runtime here to fetch keys on.
-    #[error("there is no tokio runtime")]
+    #[error("there is no tokio runtime: call `build` inside one, or use `build_blocking`")]
     NoRuntime,
     /// There is nothing to fetch with: neither the feature that brings it nor [`VerifierBuilder::fetcher`].
     #[error("there is nothing to fetch with: enable the feature `{0}`, or give a fetcher")]
@@ -167,16 +168,16 @@ impl VerifierBuilder {
         self
     }
 
-    /// How far the clocks may lie apart: 30 seconds unless told, at most 60.
+    /// How far the clocks may lie apart, in whole seconds: 30 unless told, at most 60.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// Refuses every token that lacks one of these scopes, as
+    /// Refuses every token that does not have all of these scopes, beside those of earlier calls, as
     /// [`InsufficientScope`](crate::Error::InsufficientScope).
     pub fn require_scopes(mut self, scopes: &[&str]) -> Self {
-        self.required_scopes = scopes.iter().copied().map(str::to_owned).collect();
+        self.required_scopes.extend(scopes.iter().copied().map(str::to_owned));
         self
     }
 
@@ -229,7 +230,7 @@ impl VerifierBuilder {
     }
 
     /// How often unknown keys may cause a fetch: one in 10 seconds unless told, since anybody can make up a `kid`. And
-    /// how long [`Verifier::verify_fresh`] waits for it: 2 seconds unless told.
+    /// how long `verify_fresh` and [`Verifier::verify_blocking`] wait for it: 2 seconds unless told.
     pub fn unknown_kid(mut self, gap: Duration, wait: Duration) -> Self {
         (self.unknown_kid_gap, self.unknown_kid_wait) = (gap, wait);
         self
@@ -251,7 +252,7 @@ impl VerifierBuilder {
     /// Keeps keys and revocations in this file, and begins with them after a restart. They are believed: it is made
     /// readable and writable for its owner alone, and not read if others may write to it or to its folder, or if either
     /// belongs to somebody else than this process or root. A file that cannot be read or written is an
-    /// [`Event::StateFileFailed`] and nothing worse. Each process needs a file of its own.
+    /// [`Event::StateFileFailed`] and nothing worse. Each verifier needs a file of its own.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());
         self
@@ -297,8 +298,9 @@ impl VerifierBuilder {
     /// # Errors
     ///
     /// A setting that is missing or out of its bounds; an address that is no URL, or neither `https` nor loopback;
-    /// [`BuildError::NoRuntime`] outside of a runtime; [`BuildError::NoFetcher`] and [`BuildError::HttpClient`]. That the
-    /// issuer cannot be reached is none of them.
+    /// [`BuildError::SeedInvalid`]; [`BuildError::NoRuntime`] outside of a runtime; [`BuildError::NoFetcher`] and
+    /// [`BuildError::HttpClient`]; [`BuildError::Thread`] for that of the state file. That the issuer cannot be reached is
+    /// none of them.
     #[cfg(feature = "tokio")]
     pub fn build(mut self) -> Result<Verifier, BuildError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
@@ -312,7 +314,7 @@ impl VerifierBuilder {
     /// # Errors
     ///
     /// A setting that is missing or out of its bounds; an address that is no URL, or neither `https` nor loopback;
-    /// [`BuildError::NoFetcher`], [`BuildError::HttpClient`] and [`BuildError::Thread`]. That the issuer cannot be reached
+    /// [`BuildError::SeedInvalid`], [`BuildError::NoFetcher`] and [`BuildError::Thread`]. That the issuer cannot be reached
     /// is none of them.
     pub fn build_blocking(mut self) -> Result<Verifier, BuildError> {
         let fetch = self.fetch.take().map_or_else(fetch::for_threads, Ok)?;

@@ -128,7 +128,7 @@ impl VerifierBuilder {
         let url = url.trim_end_matches('/').to_owned();
         self.check_url(&url)?;
         if url.contains(['?', '#']) {
-            return Err(BuildError::UrlInvalid);
+            return Err(BuildError::UrlInvalid(url));
         }
         Ok(Some((url, feed)))
     }
@@ -139,8 +139,8 @@ impl VerifierBuilder {
 
     fn check_url(&self, url: &str) -> Result<(), BuildError> {
         url::check(url, self.allow_http).map_err(|bad| match bad {
-            BadUrl::Invalid => BuildError::UrlInvalid,
-            BadUrl::Insecure => BuildError::UrlInsecure,
+            BadUrl::Invalid => BuildError::UrlInvalid(url.to_owned()),
+            BadUrl::Insecure => BuildError::UrlInsecure(url.to_owned()),
         })
     }
 

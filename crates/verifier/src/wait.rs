@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::follow::Link;
-use crate::verifier::{RECENT, Verified, Verifier};
+use crate::verifier::{Verified, Verifier};
 
 /// Two requests of five seconds: one may be under way already.
 const REFRESH: Duration = Duration::from_secs(11);
@@ -43,8 +43,10 @@ impl Verifier {
         self.verify(token)
     }
 
-    /// Waits until the first keys and the first answer of the feed are there: at once for a verifier that was built with
-    /// keys, or that has a state file of the last minute. Needs a tokio runtime with time.
+    /// Waits until tokens can be checked: until the first keys and the first answer of the feed are there, or what to do
+    /// without the latter is the service's choice ([`OnStale`](crate::OnStale)). At once for a verifier that was built
+    /// offline, or that has a state file of the last minute. `ready(Duration::ZERO)` is for a health check. Needs a tokio
+    /// runtime with time.
     ///
     /// # Errors
     ///
@@ -62,7 +64,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// `ready` for threads: waits until the first keys and the first answer of the feed are there.
+    /// `ready` for threads: waits until tokens can be checked.
     ///
     /// # Errors
     ///
@@ -131,8 +133,7 @@ impl Verifier {
         let now = shared.clock.monotonic();
         match otherwise {
             Error::RevocationsUnavailable => {
-                let recently = |ago| ago <= RECENT;
-                shared.has_heard() || shared.fed_ago(now, shared.clock.unix_now()).is_some_and(recently)
+                self.freshness(shared.fed_ago(now, shared.clock.unix_now()), now).is_ok()
             }
             _ => shared.trust.load().keys.is_usable(now, self.policy().max_key_age),
         }

@@ -18,7 +18,8 @@ use super::denied::Denied;
 use super::resource_server::ResourceServer;
 use crate::protected_resource::ProtectedResource;
 
-const NOT_CONFIGURED: &str = "no ResourceServer found: add .app_data(ResourceServer::new(verifier))";
+const NOT_CONFIGURED: &str =
+    "no ResourceServer found: add .app_data(ResourceServer::new(verifier)), not within web::Data";
 
 /// The [`ResourceServer`] is that of the innermost `app_data`; where there is none, the answer is a 500.
 impl<C: DeserializeOwned + 'static> FromRequest for Authenticated<C> {
@@ -44,6 +45,27 @@ fn authenticated<C: DeserializeOwned>(request: &HttpRequest) -> Result<Authentic
 ///
 /// *Every* other request: the preflight of CORS too, which never has a token. A CORS middleware has to be outside of
 /// this one, that is, wrapped around it by a later `wrap`, so that it answers first.
+///
+/// ```
+/// use actix_web::{App, HttpResponse, web};
+/// use attesto_verifier::{ResourceServer, Verified, Verifier, VerifierMiddleware};
+///
+/// #[derive(Clone, serde::Deserialize)]
+/// struct Claims {
+///     email: Option<String>,
+/// }
+///
+/// async fn orders(user: web::ReqData<Verified<Claims>>) -> HttpResponse {
+///     HttpResponse::Ok().body(format!("the orders of {}", user.into_inner().std.subject))
+/// }
+///
+/// # fn app(verifier: Verifier) {
+/// let server = ResourceServer::new(verifier).require_scopes(&["orders:read"]);
+/// let app = App::new()
+///     .route("/orders", web::get().to(orders))
+///     .wrap(VerifierMiddleware::<Claims>::new(server));
+/// # }
+/// ```
 pub struct VerifierMiddleware<C> {
     server: ResourceServer,
     claims: PhantomData<fn() -> C>,

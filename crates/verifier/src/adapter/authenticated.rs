@@ -6,8 +6,15 @@ use crate::verifier::Verified;
 
 /// The argument of a handler that is called with a good access token alone: its [`Verified`] claims, as `C`.
 ///
-/// Every other request is answered with [`Denied`], as RFC 6750 says. The [`ResourceServer`] comes from the state of an
-/// axum router or the `app_data` of an actix app.
+/// Every other request is answered with [`Denied`], as RFC 6750 says.
+///
+/// It needs the [`ResourceServer`], also where a layer or middleware has let the request through already: in the
+/// `app_data` of an actix app, as it is and not within a `web::Data`; or as the state of an axum router, or out of that by
+/// `FromRef`. Where axum has none, the compiler says that `Handler` is not satisfied.
+///
+/// Handlers that answer everybody take, with axum, an `Option<Authenticated<C>>`, which is `None` without a token and
+/// still denies a bad one; with actix-web, whose `Option` is `None` for whatever reason, a
+/// `Result<Authenticated<C>, actix_web::Error>`.
 #[derive(Clone, Debug)]
 pub struct Authenticated<C> {
     verified: Verified<C>,

@@ -1,4 +1,4 @@
-use axum_core::extract::{FromRef, FromRequestParts};
+use axum_core::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -7,6 +7,7 @@ use super::authenticated::Authenticated;
 use super::denied::Denied;
 use super::resource_server::ResourceServer;
 use super::tower::{authorization, json};
+use crate::error::Error;
 use crate::issuers::Verifiers;
 use crate::protected_resource::ProtectedResource;
 use crate::verifier::Verifier;
@@ -38,6 +39,23 @@ where
         let server = ResourceServer::from_ref(state);
         let verified = server.authenticate(authorization(&parts.headers))?;
         Ok(Self::new(verified, server))
+    }
+}
+
+/// `None` without a token. A token that is not good is denied all the same.
+impl<S, C> OptionalFromRequestParts<S> for Authenticated<C>
+where
+    S: Send + Sync,
+    ResourceServer: FromRef<S>,
+    C: DeserializeOwned,
+{
+    type Rejection = Denied;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Denied> {
+        match <Self as FromRequestParts<S>>::from_request_parts(parts, state).await {
+            Err(denied) if *denied.error() == Error::Missing => Ok(None),
+            judged => judged.map(Some),
+        }
     }
 }
 

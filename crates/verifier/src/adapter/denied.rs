@@ -8,7 +8,7 @@ use crate::error::Error;
 const RETRY_AFTER: &str = "5";
 
 /// The answer to a request that is not let through: status, headers and body. Made by
-/// [`ResourceServer`](crate::ResourceServer); holds nothing of the token.
+/// [`ResourceServer::deny`](crate::ResourceServer::deny); holds nothing of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     error: Error,
@@ -25,12 +25,13 @@ impl Denied {
         &self.error
     }
 
-    /// The status, as of [`Error::status`].
+    /// The status, as [`Error::status`] says.
     pub fn status(&self) -> u16 {
         self.error.status()
     }
 
-    /// The headers: a challenge (RFC 6750 §3), or when to come back (RFC 9110 §10.2.3).
+    /// The headers: a challenge (RFC 6750 §3), or when to come back (RFC 9110 §10.2.3); that nobody may keep the answer;
+    /// and the type of its body.
     pub fn headers(&self) -> [(&'static str, &str); 3] {
         let way_out = match &self.challenge {
             Some(challenge) => ("www-authenticate", challenge.as_str()),

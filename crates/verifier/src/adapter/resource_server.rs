@@ -10,7 +10,8 @@ use crate::protected_resource::ProtectedResource;
 use crate::verifier::{Verified, Verifier};
 
 /// A [`Verifier`], or [`Verifiers`] of several issuers, and how the service around it answers. All adapters are made from
-/// one; clones are cheap.
+/// one; clones are cheap. They check tokens by [`Verifier::verify`](crate::Verifier::verify): one with a key that is not
+/// known yet is refused at once, and its client has to try again.
 ///
 /// ```
 /// # use attesto_verifier::{ProtectedResource, ResourceServer, Verifier};
@@ -50,15 +51,24 @@ impl ResourceServer {
         self
     }
 
-    /// Refuses tokens that lack one of these scopes. To ask for more in one part of a service, protect that part with
-    /// a clone that requires more, or call `require_scope` in the handler.
+    /// Refuses tokens that do not have all of these scopes, beside those of earlier calls. To ask for more in one part of
+    /// a service, protect that part with a clone that requires more, or ask in the handler:
+    ///
+    /// ```
+    /// # use attesto_verifier::{Denied, ResourceServer, Verified};
+    /// # fn handler(server: &ResourceServer, user: &Verified<()>) -> Result<(), Denied> {
+    /// // Behind a layer or a middleware; an `Authenticated` knows the server by itself.
+    /// user.require_scope("orders:write").map_err(|error| server.deny(error))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn require_scopes(mut self, scopes: &[&str]) -> Self {
-        self.settings_mut().required_scopes = scopes.iter().copied().map(str::to_owned).collect();
+        self.settings_mut().required_scopes.extend(scopes.iter().copied().map(str::to_owned));
         self
     }
 
-    /// Names the address of this document in each challenge (RFC 9728 §5.1). Layer and middleware serve it as well;
-    /// beside an extractor it needs a route.
+    /// Names the address of this document in each challenge (RFC 9728 §5.1). A layer or middleware around the whole
+    /// application serves it as well. Around a part of it, and beside an extractor, it needs a route.
     pub fn protected_resource(mut self, resource: ProtectedResource) -> Self {
         self.settings_mut().resource = Some(resource);
         self

@@ -21,8 +21,30 @@ use super::resource_server::ResourceServer;
 ///
 /// In a handler of axum the claims are an `Extension<Verified<C>>`, which answers 500 where the layer was forgotten.
 ///
-/// The body of the inner answers has to come `From<String>`, as that of axum and `Full<Bytes>` do; others are wrapped
-/// by `MapResponseBodyLayer` of tower-http.
+/// `C` has to be `Clone`. The body of the inner answers has to implement `From<String>`, as that of axum and `Full<Bytes>`
+/// do; others are wrapped by `MapResponseBodyLayer` of tower-http.
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// use attesto_verifier::{ResourceServer, Verified, Verifier, VerifierLayer};
+/// use axum::{Extension, Router, routing::get};
+///
+/// #[derive(Clone, serde::Deserialize)]
+/// struct Claims {
+///     email: Option<String>,
+/// }
+///
+/// async fn orders(Extension(user): Extension<Verified<Claims>>) -> String {
+///     format!("the orders of {}", user.std.subject)
+/// }
+///
+/// # fn app(verifier: Verifier) -> Router {
+/// let server = ResourceServer::new(verifier).require_scopes(&["orders:read"]);
+/// let app = Router::new().route("/orders", get(orders)).layer(VerifierLayer::<Claims>::new(server));
+/// # app
+/// # }
+/// # }
+/// ```
 pub struct VerifierLayer<C> {
     server: ResourceServer,
     claims: PhantomData<fn() -> C>,

@@ -45,15 +45,16 @@ async fn keys_come_over_https_or_from_this_machine() {
         "http://localhost.evil.example/keys",
         "http://10.0.0.1/keys",
     ] {
-        assert_eq!(from(url), Err(BuildError::UrlInsecure), "{url}");
+        assert_eq!(from(url), Err(BuildError::UrlInsecure(url.to_owned())), "{url}");
         assert!(builder().jwks_url(url).allow_http().build().is_ok(), "{url}");
     }
     for url in ["", "auth.example", "file:///etc/passwd", "data:application/json,{}"] {
-        assert_eq!(from(url), Err(BuildError::UrlInvalid), "{url}");
+        assert_eq!(from(url), Err(BuildError::UrlInvalid(url.to_owned())), "{url}");
         assert!(builder().jwks_url(url).allow_http().build().is_err(), "{url}");
     }
     let insecure = Verifier::builder("http://auth.example").audience(AUDIENCE).build();
-    assert_eq!(insecure.unwrap_err(), BuildError::UrlInsecure);
+    let url = "http://auth.example/.well-known/jwks.json".to_owned();
+    assert_eq!(insecure.unwrap_err(), BuildError::UrlInsecure(url));
 }
 
 #[cfg(feature = "reqwest")]

@@ -252,7 +252,6 @@ fn forged_kids_cause_few_fetches_and_delay_nobody() {
     assert!((1..=7).contains(&fetches), "{fetches} fetches");
 }
 
-/// Behaviour 10.
 /// Other issuers take over keys that nobody uses any more.
 #[test]
 fn a_withdrawn_key_never_comes_back() {
@@ -266,6 +265,7 @@ fn a_withdrawn_key_never_comes_back() {
     }
 }
 
+/// Behaviour 10.
 #[test]
 fn forged_kids_hide_a_rotation_for_no_longer_than_the_gap() {
     let issuer = Issuer::new(URL);

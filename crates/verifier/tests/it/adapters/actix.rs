@@ -54,7 +54,10 @@ async fn a_forgotten_verifier_lets_nobody_through() {
     for request in [bearer(&good()), orders()] {
         let answer = service.ask(&request).await;
         assert_eq!(answer.status, 500);
-        assert_eq!(answer.body, "no ResourceServer found: add .app_data(ResourceServer::new(verifier))");
+        assert_eq!(
+            answer.body,
+            "no ResourceServer found: add .app_data(ResourceServer::new(verifier)), not within web::Data"
+        );
     }
 }
 

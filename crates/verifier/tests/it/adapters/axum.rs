@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use super::wire::Service;
 use super::{bearer, good, orders, server};
-use crate::token::verifier;
+use crate::token::{KEY, verifier, with};
 
 async fn start(router: Router) -> Service {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -77,5 +77,23 @@ async fn a_forgotten_layer_lets_nobody_through() {
     let service = start(Router::new().route("/orders", get(subject))).await;
     for request in [bearer(&good()), orders()] {
         assert_eq!(service.ask(&request).await.status, 500);
+    }
+}
+
+/// A bad token is no reason to take somebody for a stranger.
+#[tokio::test]
+async fn who_may_come_without_a_token_may_not_come_with_a_bad_one() {
+    let name = async |user: Option<Authenticated<Value>>| {
+        user.map(|user| user.std.subject.clone()).unwrap_or_default()
+    };
+    let service = start(Router::new().route("/orders", get(name)).with_state(server())).await;
+    for (request, status, body) in [(orders(), 200, ""), (bearer(&good()), 200, "42")] {
+        let answer = service.ask(&request).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body));
+    }
+    for (request, status) in
+        [(bearer("no token"), 400), (bearer("canary"), 401), (bearer(&KEY.token(&with("exp", 1))), 401)]
+    {
+        assert_eq!(service.ask(&request).await.status, status);
     }
 }
