@@ -156,7 +156,8 @@ impl RsaPublicKey {
     ///
     /// # Errors
     ///
-    /// [`JwkError::Malformed`] for numbers that are empty or begin with a zero byte, [`JwkError::Weak`] for all others.
+    /// [`JwkError::Malformed`] for a modulus that is empty and for numbers that begin with a zero byte, [`JwkError::Weak`]
+    /// for all others.
     pub fn new(n: Vec<u8>, e: Vec<u8>) -> Result<Self, JwkError> {
         let first = *n.first().ok_or(JwkError::Malformed)?;
         if first == 0 || e.first() == Some(&0) {

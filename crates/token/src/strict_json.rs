@@ -14,7 +14,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 ///
 /// # Errors
 ///
-/// Repeated members at any depth, trailing text, more than 128 levels, or whatever `T` does not take.
+/// Repeated members at any depth, trailing text, 128 levels or more, or whatever `T` does not take.
 pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
     // Derived structs also read arrays, position by position: JOSE knows objects only.
     if json.trim_ascii_start().first() != Some(&b'{') {

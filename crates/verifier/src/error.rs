@@ -61,7 +61,8 @@ pub enum Error {
     /// A claim has the wrong type, or a value out of range. That is never taken for an absent claim.
     #[error("the claim {0} is invalid")]
     ClaimInvalid(&'static str),
-    /// The claims are in order but do not fit the type that the caller asked for.
+    /// The claims are in order but do not fit the type that the caller asked for. Mostly that type demands too much: a
+    /// claim that not every token has is an `Option` there, and who wants no claims asks for `serde::de::IgnoredAny`.
     #[error("the claims are not those that are expected here")]
     ClaimsMismatch,
     /// It was ended before its time: its session, its user, its client, its key, or the token itself.

@@ -6,10 +6,14 @@
 //! ```no_run
 //! # #[cfg(feature = "reqwest")]
 //! # async fn service(token: &str) -> Result<(), Box<dyn std::error::Error>> {
-//! # #[derive(serde::Deserialize)]
-//! # struct Claims {}
 //! # use std::time::Duration;
 //! use attesto_verifier::Verifier;
+//!
+//! /// What this service wants to know beyond what every token has.
+//! #[derive(serde::Deserialize)]
+//! struct Claims {
+//!     email: Option<String>,
+//! }
 //!
 //! let verifier = Verifier::builder("https://auth.example").audience("orders").build()?;
 //! verifier.ready(Duration::from_secs(10)).await?;
@@ -30,7 +34,8 @@
 //!
 //! # What is checked
 //!
-//! In this order, so that what is cheap and safe comes first:
+//! In this order, so that what is cheap and safe comes first. Before all of it, there have to be keys that are not too old
+//! ([`Error::KeysUnavailable`]).
 //!
 //! 1. the size, at most 8 KiB, and the form: a compact JWS in canonical base64url;
 //! 2. the header: a JSON object with unique members, no `crit`, and nothing in it that brings or fetches a key;
@@ -38,8 +43,9 @@
 //!    `at+jwt`;
 //! 4. `kid` names a key of this issuer, for that algorithm, and the key made the signature;
 //! 5. only then the payload: `iat`, `nbf` and `exp` with 30 seconds of leeway, `iss`, `aud`, `sub`, `client_id`,
-//!    `jti`, and the scopes that the verifier requires;
-//! 6. nothing in the revocation feed has ended the token: not its key, client, user, session, nor itself;
+//!    `jti`, the form of `sid` and `scope`, and the scopes that the verifier requires;
+//! 6. nothing in the revocation feed has ended the token: not its key, client, user, session, nor itself; and the feed is
+//!    as fresh as the service wants it ([`Error::RevocationsUnavailable`]);
 //! 7. the claims that the caller asks for.
 //!
 //! A claim of the wrong type is an error and never taken for an absent one. There is no way to read a token without
@@ -131,7 +137,7 @@
 //! | `tower` | no | `VerifierLayer` for any tower service |
 //! | `axum` | no | `Authenticated`, an extractor for axum 0.8; brings `tower` |
 //! | `actix` | no | `Authenticated`, an extractor for actix-web 4, and `VerifierMiddleware` |
-//! | `testkit` | no | `testkit::Issuer`, an issuer in the process of a test; not for production |
+//! | `testkit` | no | `testkit::Issuer`, an issuer in the process of a test, for `[dev-dependencies]` |
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
 #[cfg(not(any(feature = "aws-lc", feature = "ring")))]

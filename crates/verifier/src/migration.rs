@@ -60,11 +60,15 @@
 //! # use axum::{Router, routing::get};
 //! # type User = serde_json::Value;
 //! let verifier = Verifier::builder("https://auth.example").audience("orders").build()?;
-//! let app: Router = Router::new().route("/orders", get(orders)).with_state(ResourceServer::from(verifier));
+//! let server = ResourceServer::from(verifier);
+//! let app: Router = Router::new().route("/orders", get(orders)).with_state(server);
 //! async fn orders(user: Authenticated<User>) { /* … */ }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `Authenticated` guards the handlers that take it, and no others. What guarded all routes stays a layer:
+//! `.layer(VerifierLayer::<User>::new(server))`, with the claims as `Extension<Verified<User>>`.
 //!
 //! | jwt-authorizer | here |
 //! | --- | --- |
@@ -72,6 +76,7 @@
 //! | `RefreshStrategy::Interval` | [`refresh_interval`](crate::VerifierBuilder::refresh_interval), ahead of time, and at an unknown key as well |
 //! | `RefreshStrategy::KeyNotFound` | always, at most once in ten seconds; `verify_fresh` waits for it |
 //! | requests wait while keys are fetched | they never do |
+//! | `.layer(authorizer.into_layer())` | `.layer(VerifierLayer::<User>::new(server))` |
 //! | `.check(\|claims\| …)` | a line in the handler, or [`require_scopes`](crate::VerifierBuilder::require_scopes) |
 //! | `JwtSource::Cookie` | not there: tokens come in the header `Authorization` alone |
 //!

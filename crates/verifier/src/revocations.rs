@@ -45,7 +45,7 @@ pub enum OnStale {
 pub enum Freshness {
     /// No feed is followed.
     NotFollowed,
-    /// No answer of the feed came yet, in the time that is granted at the start.
+    /// No answer of the feed has come yet, and the 30 seconds that are granted for the first are over.
     Unknown,
     /// The last good answer came so long ago. Whatever was ended before is known.
     Age(Duration),
@@ -61,7 +61,7 @@ impl Feed {
         Self::default()
     }
 
-    /// Follows the feed at this address. Its keys are at `{url}/keys`.
+    /// Follows the feed at this address, which has neither query nor fragment. Its keys are at `{url}/keys`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self

@@ -53,6 +53,10 @@ pub(crate) fn for_threads() -> Result<Arc<dyn Fetch>, BuildError> {
 /// ```
 pub trait Fetch: Send + Sync + 'static {
     /// Sends one GET request.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`] if no complete answer came. An answer of any status is `Ok`.
     fn get<'a>(
         &'a self,
         request: FetchRequest<'a>,

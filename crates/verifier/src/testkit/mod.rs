@@ -1,14 +1,16 @@
 //! An issuer in the process of the test. There is no network in it, and nothing to wait for: time stands still until the
 //! test moves it. **Not for production**: whoever has an [`Issuer`] can mint any token.
 //!
-//! A test of a protected handler in ten lines, here with axum:
+//! `cargo add --dev attesto-verifier --features testkit`, beside the features that the service has; and for a router of axum
+//! `cargo add --dev tower --features util`. A test of a protected handler in ten lines, here with axum:
 //!
 //! ```
 //! # #[cfg(feature = "axum")] {
-//! # use attesto_verifier::testkit::{End, Issuer};
-//! # use attesto_verifier::{Authenticated, Denied, ResourceServer};
-//! # use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
-//! # use tower::ServiceExt as _;
+//! use attesto_verifier::testkit::{End, Issuer};
+//! use attesto_verifier::{Authenticated, Denied, ResourceServer};
+//! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+//! use tower::ServiceExt as _;
+//!
 //! # async fn orders(user: Authenticated<serde_json::Value>) -> Result<String, Denied> {
 //! #     user.require_scope("orders:read")?;
 //! #     Ok(format!("the orders of {}", user.std.subject))
@@ -52,6 +54,9 @@
 //! # }
 //! ```
 //!
+//! A token is good for ten minutes, and for all audiences that the issuer has made verifiers for: make those first, and
+//! mint again after the time has moved.
+//!
 //! The verifier is a real one and follows this issuer as it follows any: it fetches keys, listens to a feed that is
 //! signed, backs off while the issuer is down. What the test does, it has taken in when the call returns, so that there
 //! is no race:
@@ -71,6 +76,9 @@
 //! let error = verifier.verify::<Claims>(&issuer.token("user-1").mint()).unwrap_err();
 //! assert_eq!((error.clone(), error.status()), (Error::KeysUnavailable, 503));
 //! ```
+//!
+//! An issuer that [is down](Fault::Down) makes no difference for a day, then. Where it shall make one at once, it is down before the verifier
+//! is made; or the verifier is to [reject when the feed is old](crate::OnStale::RejectAfter).
 //!
 //! Tokens are signed with RS256, and with ES256 where `ring` is the only backend, for it makes no RSA keys; the verifiers
 //! of this issuer know that.

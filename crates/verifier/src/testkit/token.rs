@@ -16,6 +16,8 @@ pub struct Token {
     key: Arc<SigningKey>,
     header: Map<String, Value>,
     claims: Map<String, Value>,
+    /// Whether somebody said whom it is for.
+    is_told: bool,
     spoiled: bool,
 }
 
@@ -38,7 +40,7 @@ impl Token {
             ("sid", "session".into()),
         ];
         let claims = claims.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        Self { header: key.header(typ::ACCESS), key, claims, spoiled: false }
+        Self { header: key.header(typ::ACCESS), key, claims, is_told: false, spoiled: false }
     }
 
     /// `scope`: one, or several with spaces between them (RFC 8693 §4.2). None unless told.
@@ -63,6 +65,7 @@ impl Token {
 
     /// Any claim with any value, right or wrong; also in place of one that is there.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.is_told |= name == "aud";
         self.claims.insert(name.to_owned(), value.into());
         self
     }
@@ -103,7 +106,14 @@ impl Token {
     }
 
     /// The token: what stands after `Bearer`.
+    ///
+    /// # Panics
+    ///
+    /// For nobody, since the issuer has made no verifier yet, and [`audience`](Self::audience) was not called.
     pub fn mint(self) -> String {
+        let is_for_somebody =
+            self.claims.get("aud").is_none_or(|audience| *audience != Value::Array(Vec::new()));
+        assert!(is_for_somebody || self.is_told, "make the verifier before the token, or say whom it is for");
         let payload = Value::Object(self.claims).to_string();
         let token = self.key.sign(self.header.clone(), payload.as_bytes());
         if !self.spoiled {
