@@ -36,7 +36,7 @@ impl FromRef<App> for ResourceServer {
 
 async fn list(user: Authenticated<Claims>) -> Result<String, Denied> {
     user.require_scope("orders:read")?;
-    let name = user.claims.name.as_deref().unwrap_or(&user.std.subject);
+    let name = user.claims.name.as_deref().unwrap_or(user.std.subject());
     Ok(format!("the orders of {name}\n"))
 }
 

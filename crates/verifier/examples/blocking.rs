@@ -61,7 +61,7 @@ fn orders(authorization: &[String], verifier: &Verifier) -> Result<String, Denie
     let token = bearer_token(authorization.iter().map(String::as_bytes))?;
     let user = verifier.verify_blocking::<Claims>(token)?;
     user.require_scope("orders:read")?;
-    let name = user.claims.name.as_deref().unwrap_or(&user.std.subject);
+    let name = user.claims.name.as_deref().unwrap_or(user.std.subject());
     Ok(format!("the orders of {name}\n"))
 }
 

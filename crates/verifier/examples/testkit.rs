@@ -20,7 +20,7 @@ struct Claims {
 fn orders(verifier: &Verifier, token: &str) -> Result<String, Error> {
     let user = verifier.verify::<Claims>(token)?;
     user.require_scope("orders:read")?;
-    let name = user.claims.name.as_deref().unwrap_or(&user.std.subject);
+    let name = user.claims.name.as_deref().unwrap_or(user.std.subject());
     Ok(format!("the orders of {name}"))
 }
 

@@ -20,7 +20,7 @@
 //!
 //! let verified = verifier.verify::<Claims>(token)?;
 //! verified.require_scope("orders:read")?;
-//! println!("hello, {}", verified.std.subject);
+//! println!("hello, {}", verified.std.subject());
 //! # Ok(())
 //! # }
 //! ```

@@ -37,9 +37,9 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    pub(crate) fn accepts(&self, named: &[String]) -> bool {
+    pub(crate) fn accepts<'a>(&self, mut named: impl Iterator<Item = &'a str>) -> bool {
         match self {
-            Self::OneOf(ours) => named.iter().any(|audience| ours.contains(audience)),
+            Self::OneOf(ours) => named.any(|audience| ours.iter().any(|own| own == audience)),
             Self::Any => true,
         }
     }

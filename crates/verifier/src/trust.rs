@@ -41,11 +41,11 @@ impl Trust {
         }
         self.revocations.revoked_by(&RevocableClaims {
             kid: None,
-            client_id: Some(&claims.client_id),
-            sub: Some(&claims.subject),
-            sid: claims.sid.as_deref(),
-            jti: Some(&claims.jti),
-            iat: claims.issued_at,
+            client_id: Some(claims.client_id()),
+            sub: Some(claims.subject()),
+            sid: claims.sid(),
+            jti: Some(claims.jti()),
+            iat: claims.issued_at(),
         })
     }
 

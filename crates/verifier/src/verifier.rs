@@ -104,7 +104,7 @@ impl Verifier {
         }
         let checked = inner.check(token, &trust, unix)?;
         let revocations = inner.freshness(fed_ago, now)?;
-        let claims = checked.std.set.read()?;
+        let claims = checked.std.read_as()?;
         let key = &trust.keys[checked.key];
         Ok(Verified { claims, std: checked.std, kid: Arc::clone(&key.kid), alg: key.algorithm, revocations })
     }

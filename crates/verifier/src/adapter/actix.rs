@@ -56,7 +56,7 @@ fn authenticated<C: DeserializeOwned>(request: &HttpRequest) -> Result<Authentic
 /// }
 ///
 /// async fn orders(user: web::ReqData<Verified<Claims>>) -> HttpResponse {
-///     HttpResponse::Ok().body(format!("the orders of {}", user.into_inner().std.subject))
+///     HttpResponse::Ok().body(format!("the orders of {}", user.into_inner().std.subject()))
 /// }
 ///
 /// # fn app(verifier: Verifier) {

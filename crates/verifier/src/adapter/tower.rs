@@ -35,7 +35,7 @@ use super::resource_server::ResourceServer;
 /// }
 ///
 /// async fn orders(Extension(user): Extension<Verified<Claims>>) -> String {
-///     format!("the orders of {}", user.std.subject)
+///     format!("the orders of {}", user.std.subject())
 /// }
 ///
 /// # fn app(verifier: Verifier) -> Router {

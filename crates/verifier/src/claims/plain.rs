@@ -21,7 +21,7 @@ pub(super) struct Member {
 
 /// In bytes: where it begins, and where it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span(u16, u16);
+pub(super) struct Span(u16, u16);
 
 impl Member {
     pub(super) fn name(self, object: &str) -> &str {
@@ -35,7 +35,17 @@ impl Member {
 }
 
 impl Span {
-    fn of(self, text: &str) -> &str {
+    /// Where a part of a text begins and is over; `None` if it was copied out of it, or stands too far behind.
+    pub(super) fn of_part(part: &str, text: &str) -> Option<Self> {
+        let from = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+        let to = from + part.len();
+        if to > text.len() {
+            return None;
+        }
+        Some(Self(u16::try_from(from).ok()?, u16::try_from(to).ok()?))
+    }
+
+    pub(super) fn of(self, text: &str) -> &str {
         &text[usize::from(self.0)..usize::from(self.1)]
     }
 
@@ -82,6 +92,11 @@ pub(super) fn members(object: &str) -> Option<Vec<Member>> {
 /// What stands between the quotes, if a plain value is a string.
 pub(super) fn as_text(value: &str) -> Option<&str> {
     value.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// The number, if a plain value is one.
+pub(super) fn as_whole(value: &str) -> Option<i64> {
+    value.parse().ok()
 }
 
 /// Whether there is a backslash, or what a string cannot hold without one. It looks at all of them, many at once.
@@ -172,6 +187,22 @@ mod tests {
         let members: Vec<_> = members.iter().map(|it| (it.name(object), it.value(object))).collect();
         assert_eq!(members, expected);
         assert_eq!(expected.map(|(_, value)| as_text(value)), [Some("a"), None, None, None, None, Some("ü")]);
+    }
+
+    #[test]
+    fn a_part_knows_where_it_stands() {
+        let text = "of a text".to_owned();
+        for (from, to) in [(0, 9), (3, 4), (5, 9), (2, 2)] {
+            let span = Span::of_part(&text[from..to], &text).unwrap();
+            assert_eq!((span.0, span.1), (from.try_into().unwrap(), to.try_into().unwrap()));
+            assert_eq!(span.of(&text), &text[from..to]);
+        }
+        for other in [text.clone(), "a".to_owned()] {
+            assert_eq!(Span::of_part(&other, &text), None);
+        }
+        assert_eq!(Span::of_part(&text, &text[..8]), None);
+        let long = "a".repeat(70_000);
+        assert_eq!(Span::of_part(&long[66_000..], &long), None);
     }
 
     #[test]

@@ -60,8 +60,11 @@ impl<'a> RawClaims<'a> {
         let mut claims = Self::default();
         for (name, value) in members {
             if let Some(claim) = claims.claim(name) {
-                let text = plain::as_text(value).map(|text| Ok(Json::Text(Cow::Borrowed(text))));
-                *claim = Some(text.unwrap_or_else(|| serde_json::from_str(value))?);
+                *claim = Some(match (plain::as_text(value), plain::as_whole(value)) {
+                    (Some(text), _) => Json::Text(Cow::Borrowed(text)),
+                    (None, Some(number)) => Json::Number(within_time(number)),
+                    (None, None) => serde_json::from_str(value)?,
+                });
             }
         }
         Ok(claims)

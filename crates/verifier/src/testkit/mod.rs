@@ -13,7 +13,7 @@
 //!
 //! # async fn orders(user: Authenticated<serde_json::Value>) -> Result<String, Denied> {
 //! #     user.require_scope("orders:read")?;
-//! #     Ok(format!("the orders of {}", user.std.subject))
+//! #     Ok(format!("the orders of {}", user.std.subject()))
 //! # }
 //! # fn app(server: ResourceServer) -> Router { Router::new().route("/orders", get(orders)).with_state(server) }
 //! # let test = async {
@@ -39,7 +39,7 @@
 //! # use actix_web::{App, http::StatusCode, test, web};
 //! # use attesto_verifier::testkit::{End, Issuer};
 //! # use attesto_verifier::{Authenticated, ResourceServer};
-//! # async fn orders(user: Authenticated<serde_json::Value>) -> String { user.std.subject.clone() }
+//! # async fn orders(user: Authenticated<serde_json::Value>) -> String { user.std.subject().to_owned() }
 //! # actix_web::rt::System::new().block_on(async {
 //! let issuer = Issuer::new("https://auth.example");
 //! let server = ResourceServer::new(issuer.verifier("orders"));

@@ -19,14 +19,14 @@ fn allocations(token: &str) -> u64 {
     allocation_counter::measure(verify).count_total
 }
 
-/// The signature; the payload and where its members stand; the claims: each text, both lists and what holds them; `sub`
-/// once more for the caller. `ring` reads the key anew, and `base64` guesses sizes.
-const MOST: u64 = if cfg!(feature = "aws-lc") { 16 } else { 20 };
+/// The signature, the payload, where its members stand, what holds the claims, and `sub` for the caller. `ring` reads the
+/// key anew, and `base64` guesses sizes.
+const MOST: u64 = if cfg!(feature = "aws-lc") { 5 } else { 10 };
 
 #[test]
 fn a_token_takes_few_allocations_and_no_more_for_being_long() {
     let usual = allocations(&KEY.token(&claims()));
-    assert!((10..=MOST).contains(&usual), "{usual}");
+    assert!((1..=MOST).contains(&usual), "{usual}");
     let long = with("x", "a".repeat(5_000));
     assert_eq!(allocations(&KEY.token(&long)), usual);
 }

@@ -80,6 +80,6 @@ fn tokens_that_displace_each_other_are_not_mixed_up() {
     let tokens = ["one", "two", "three"].map(|user| (user, KEY.token(&with("sub", user))));
     for (user, token) in tokens.iter().cycle().take(9).chain(tokens.iter().flat_map(|token| [token, token])) {
         let token = verifier.verify::<Value>(token).unwrap();
-        assert_eq!((&*token.std.subject, &token.claims["sub"]), (*user, &Value::from(*user)));
+        assert_eq!((token.std.subject(), &token.claims["sub"]), (*user, &Value::from(*user)));
     }
 }

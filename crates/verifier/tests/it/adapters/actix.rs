@@ -9,7 +9,7 @@ use super::wire::{Request, Service};
 use super::{bearer, good, orders, server};
 
 async fn subject(user: Authenticated<Value>) -> String {
-    user.std.subject.clone()
+    user.std.subject().to_owned()
 }
 
 macro_rules! start {
@@ -30,7 +30,7 @@ pub(crate) fn extractor(server: &ResourceServer) -> Service {
 
 pub(crate) fn middleware(server: &ResourceServer) -> Service {
     async fn subject(user: ReqData<Verified<Value>>) -> String {
-        user.std.subject.clone()
+        user.std.subject().to_owned()
     }
     let middleware = VerifierMiddleware::<Value>::new(server.clone());
     start!(App::new().route("/orders", web::to(subject)).wrap(middleware.clone()))

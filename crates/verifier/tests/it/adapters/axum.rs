@@ -19,7 +19,7 @@ async fn start(router: Router) -> Service {
 }
 
 async fn subject(user: Authenticated<Value>) -> String {
-    user.std.subject.clone()
+    user.std.subject().to_owned()
 }
 
 pub(crate) async fn extractor(server: &ResourceServer) -> Service {
@@ -33,7 +33,7 @@ pub(crate) async fn extractor(server: &ResourceServer) -> Service {
 }
 
 pub(crate) async fn layer(server: &ResourceServer) -> Service {
-    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject.clone();
+    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject().to_owned();
     let layer = VerifierLayer::<Value>::new(server.clone());
     start(Router::new().route("/orders", any(subject)).layer(layer)).await
 }
@@ -73,7 +73,7 @@ async fn a_handler_asks_for_a_scope() {
 
 #[tokio::test]
 async fn a_forgotten_layer_lets_nobody_through() {
-    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject.clone();
+    let subject = async |Extension(user): Extension<Verified<Value>>| user.std.subject().to_owned();
     let service = start(Router::new().route("/orders", get(subject))).await;
     for request in [bearer(&good()), orders()] {
         assert_eq!(service.ask(&request).await.status, 500);
@@ -84,7 +84,7 @@ async fn a_forgotten_layer_lets_nobody_through() {
 #[tokio::test]
 async fn who_may_come_without_a_token_may_not_come_with_a_bad_one() {
     let name = async |user: Option<Authenticated<Value>>| {
-        user.map(|user| user.std.subject.clone()).unwrap_or_default()
+        user.map(|user| user.std.subject().to_owned()).unwrap_or_default()
     };
     let service = start(Router::new().route("/orders", get(name)).with_state(server())).await;
     for (request, status, body) in [(orders(), 200, ""), (bearer(&good()), 200, "42")] {

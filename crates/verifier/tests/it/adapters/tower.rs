@@ -36,7 +36,7 @@ fn http_request(request: &wire::Request) -> Request<()> {
 pub(crate) fn layer(server: &ResourceServer) -> Service {
     let subject = service_fn(async |request: Request<()>| {
         let user = request.extensions().get::<Verified<Value>>().expect("no request without claims");
-        Ok::<_, Infallible>(Response::new(user.std.subject.clone()))
+        Ok::<_, Infallible>(Response::new(user.std.subject().to_owned()))
     });
     let layer = VerifierLayer::<Value>::new(server.clone());
     Service::InProcess(InProcess(BoxCloneSyncService::new(layer.layer(subject))))
@@ -72,7 +72,7 @@ async fn a_service_that_is_not_ready_is_not_called() {
 async fn the_claims_are_those_of_this_layer() {
     let subject = service_fn(async |request: Request<()>| {
         let user = request.extensions().get::<Verified<Value>>().unwrap();
-        Ok::<_, Infallible>(Response::new(user.std.subject.clone()))
+        Ok::<_, Infallible>(Response::new(user.std.subject().to_owned()))
     });
     let mut service = VerifierLayer::<Value>::new(server()).layer(subject);
     let stale = crate::token::verify(&crate::token::KEY.token(&crate::token::with("sub", "stale"))).unwrap();
