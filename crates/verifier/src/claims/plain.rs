@@ -89,14 +89,21 @@ pub(super) fn members(object: &str) -> Option<Vec<Member>> {
     (rest.at == object.len()).then_some(members)
 }
 
-/// What stands between the quotes, if a plain value is a string.
-pub(super) fn as_text(value: &str) -> Option<&str> {
-    value.strip_prefix('"')?.strip_suffix('"')
+/// What a plain value is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Kind<'a> {
+    /// What stands between the quotes.
+    Text(&'a str),
+    Whole(i64),
+    Other,
 }
 
-/// The number, if a plain value is one.
-pub(super) fn as_whole(value: &str) -> Option<i64> {
-    value.parse().ok()
+pub(super) fn kind_of(value: &str) -> Kind<'_> {
+    match value.as_bytes() {
+        [b'"', .., b'"'] => Kind::Text(&value[1..value.len() - 1]),
+        [b'0'..=b'9', ..] => value.parse().map_or(Kind::Other, Kind::Whole),
+        _ => Kind::Other,
+    }
 }
 
 /// Whether there is a backslash, or what a string cannot hold without one. It looks at all of them, many at once.
@@ -186,7 +193,15 @@ mod tests {
         let members = members(object).unwrap();
         let members: Vec<_> = members.iter().map(|it| (it.name(object), it.value(object))).collect();
         assert_eq!(members, expected);
-        assert_eq!(expected.map(|(_, value)| as_text(value)), [Some("a"), None, None, None, None, Some("ü")]);
+        let kinds = [
+            Kind::Text("a"),
+            Kind::Other,
+            Kind::Whole(0),
+            Kind::Whole(1_800_000_000),
+            Kind::Other,
+            Kind::Text("ü"),
+        ];
+        assert_eq!(expected.map(|(_, value)| kind_of(value)), kinds);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use attesto_token::strict_json::{self, MemberNames, Text, UniqueMembers};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::plain;
+use super::plain::{self, Kind};
 use super::set::ClaimsSet;
 use crate::error::Error;
 
@@ -60,10 +60,10 @@ impl<'a> RawClaims<'a> {
         let mut claims = Self::default();
         for (name, value) in members {
             if let Some(claim) = claims.claim(name) {
-                *claim = Some(match (plain::as_text(value), plain::as_whole(value)) {
-                    (Some(text), _) => Json::Text(Cow::Borrowed(text)),
-                    (None, Some(number)) => Json::Number(within_time(number)),
-                    (None, None) => serde_json::from_str(value)?,
+                *claim = Some(match plain::kind_of(value) {
+                    Kind::Text(text) => Json::Text(Cow::Borrowed(text)),
+                    Kind::Whole(number) => Json::Number(within_time(number)),
+                    Kind::Other => serde_json::from_str(value)?,
                 });
             }
         }

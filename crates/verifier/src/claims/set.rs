@@ -2,7 +2,7 @@ use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::plain::{self, Member};
+use super::plain::{self, Kind, Member};
 use crate::error::Error;
 
 /// A JWT Claims Set (RFC 7519 §4) as its issuer wrote it, to be read more than once.
@@ -93,16 +93,20 @@ impl<'de> Deserializer<'de> for Value<'de> {
     type Error = serde_json::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        match plain::as_text(self.0) {
-            Some(text) => visitor.visit_borrowed_str(text),
-            None => serde_json::Deserializer::from_str(self.0).deserialize_any(visitor),
+        match plain::kind_of(self.0) {
+            Kind::Text(text) => visitor.visit_borrowed_str(text),
+            Kind::Whole(_) | Kind::Other => {
+                serde_json::Deserializer::from_str(self.0).deserialize_any(visitor)
+            }
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        match plain::as_text(self.0) {
-            Some(text) => visitor.visit_borrowed_str(text),
-            None => serde_json::Deserializer::from_str(self.0).deserialize_str(visitor),
+        match plain::kind_of(self.0) {
+            Kind::Text(text) => visitor.visit_borrowed_str(text),
+            Kind::Whole(_) | Kind::Other => {
+                serde_json::Deserializer::from_str(self.0).deserialize_str(visitor)
+            }
         }
     }
 
