@@ -1,8 +1,8 @@
 //! An issuer in the process of the test. There is no network in it, and nothing to wait for: time stands still until the
 //! test moves it. **Not for production**: whoever has an [`Issuer`] can mint any token.
 //!
-//! `cargo add --dev attesto-verifier --features testkit`, beside the features that the service has; and for a router of axum
-//! `cargo add --dev tower --features util`. A test of a protected handler in ten lines, here with axum:
+//! It is the feature `testkit`, for the `[dev-dependencies]` of a service; a router of axum is asked through `tower` with its
+//! feature `util`. A test of a protected handler in ten lines, here with axum:
 //!
 //! ```
 //! # #[cfg(feature = "axum")] {

@@ -141,7 +141,9 @@ async fn a_token_without_the_scope_is_forbidden() {
     let (challenge, body) = denied("insufficient_scope", "the token lacks a required scope");
     let expected = (format!(r#"{challenge}, scope="orders:read admin""#), body);
     let token = good();
-    for (name, service) in services(&server().require_scopes(&["orders:read", "admin"])).await {
+    for (name, service) in
+        services(&server().require_scopes(&["orders:read"]).require_scopes(&["admin"])).await
+    {
         assert_denied(&service.ask(&bearer(&token)).await, 403, &expected, name);
         assert_eq!(service.ask(&orders()).await.status, 401, "{name}: first a token, then its scope");
     }

@@ -136,6 +136,16 @@ fn keys_that_are_too_old_are_not_used() {
     });
 }
 
+/// That a verifier begins without this file, and tells why.
+fn assert_not_believed(path: &Path, build: Build, reason: &str) {
+    let told = Told::default();
+    let verifier = restarted(path, build, |builder| told.listen(builder));
+    assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable), "{reason}");
+    assert_eq!(told.of(reason), 1, "{reason}");
+    drop(verifier);
+    until_here("it is over", || told.is_over());
+}
+
 /// A file that is of no use is an event, and the verifier begins without it.
 #[test]
 fn a_file_that_is_not_to_be_believed() {
@@ -154,23 +164,13 @@ fn a_file_that_is_not_to_be_believed() {
         ] {
             fs::write(&path, &content).unwrap();
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let told = Told::default();
-            let verifier = restarted(&path, build, |builder| told.listen(builder));
-            assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable), "{reason}");
-            assert_eq!(told.of(reason), 1, "{reason}");
-            drop(verifier);
-            until_here("it is over", || told.is_over());
+            assert_not_believed(&path, build, reason);
         }
         fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         fs::write(&path, &good).unwrap();
         // A stranger may have put it there.
         fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o777)).unwrap();
-        let told = Told::default();
-        let verifier = restarted(&path, build, |builder| told.listen(builder));
-        assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable));
-        assert_eq!(told.of("others may write to its folder"), 1);
-        drop(verifier);
-        until_here("it is over", || told.is_over());
+        assert_not_believed(&path, build, "others may write to its folder");
         fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o755)).unwrap();
         for (foreign, reason) in
             [(&path, "it belongs to another user"), (&folder.0, "its folder belongs to another user")]
@@ -181,12 +181,7 @@ fn a_file_that_is_not_to_be_believed() {
                 assert_ne!(own, 0, "root may");
                 continue;
             }
-            let told = Told::default();
-            let verifier = restarted(&path, build, |builder| told.listen(builder));
-            assert_eq!(verdict(&verifier, &KEY.token(&claims())), Err(Error::KeysUnavailable), "{reason}");
-            assert_eq!(told.of(reason), 1, "{reason}");
-            drop(verifier);
-            until_here("it is over", || told.is_over());
+            assert_not_believed(&path, build, reason);
             chown(foreign, Some(own), None).unwrap();
         }
         for (content, reason) in [

@@ -332,6 +332,12 @@ fn keys_that_are_too_old_are_the_fault_of_no_token() {
     }
 }
 
+#[test]
+#[should_panic = "make the verifier before the token"]
+fn a_token_is_for_somebody() {
+    let _ = Issuer::new(URL).token("user-1").mint();
+}
+
 /// Behaviour 45.
 #[test]
 fn a_service_chooses_what_an_old_feed_means() {
@@ -346,6 +352,8 @@ fn a_service_chooses_what_an_old_feed_means() {
     issuer.advance(secs(1));
     let error = fresh(&issuer, &strict).unwrap_err();
     assert_eq!((error.status(), error), (503, Error::RevocationsUnavailable));
+    let ready = |verifier: &Verifier| verifier.ready_blocking(Duration::ZERO);
+    assert_eq!((ready(&lenient), ready(&strict)), (Ok(()), Err(Error::RevocationsUnavailable)));
     let good = lenient.verify::<Value>(&issuer.token("user-1").mint()).unwrap();
     assert_eq!(good.revocations, Freshness::Age(secs(61)));
     let ended = issuer.token("user-2").claim("iat", issuer.now() - 61).mint();
@@ -365,7 +373,9 @@ fn a_verifier_that_has_never_heard_of_the_feed_waits_for_half_a_minute() {
     issuer.fail(Fault::Down);
     let verifier = settled(&issuer, issuer.builder(AUDIENCE).seed_jwks(jwks));
     assert_eq!(fresh(&issuer, &verifier), Err(Error::RevocationsUnavailable));
+    assert_eq!(verifier.ready_blocking(Duration::ZERO), Err(Error::RevocationsUnavailable));
     issuer.advance(secs(30));
+    assert_eq!(verifier.ready_blocking(Duration::ZERO), Ok(()));
     assert_eq!(verifier.verify::<Value>(&issuer.token("u").mint()).unwrap().revocations, Freshness::Unknown);
 }
 

@@ -300,7 +300,11 @@ fn scopes() {
     assert_eq!(scope(json!({"a": true})), Err(Error::ClaimInvalid("scope")));
     assert_eq!(scope(json!(null)), Err(Error::ClaimInvalid("scope")));
 
-    let strict = builder().require_scopes(&["orders:read", "admin"]).build_offline(&KEY.jwks()).unwrap();
+    let strict = builder()
+        .require_scopes(&["orders:read"])
+        .require_scopes(&["admin"])
+        .build_offline(&KEY.jwks())
+        .unwrap();
     let required = vec!["orders:read".to_owned(), "admin".to_owned()];
     assert_eq!(
         strict.verify::<Value>(&KEY.token(&claims())).unwrap_err(),
