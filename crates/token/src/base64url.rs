@@ -3,7 +3,7 @@
 #[cfg(not(feature = "aws-lc"))]
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 #[cfg(feature = "aws-lc")]
-use base64_simd::URL_SAFE_NO_PAD;
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 
 /// Encodes bytes as unpadded base64url.
 #[cfg(feature = "aws-lc")]
@@ -29,13 +29,28 @@ pub fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
+/// Decodes to the beginning of `room`; `None` also if that is too small.
+#[cfg(feature = "aws-lc")]
+pub(crate) fn decode_into<'room>(text: &str, room: &'room mut [u8]) -> Option<&'room [u8]> {
+    let length = URL_SAFE_NO_PAD.decoded_length(text.as_bytes()).ok()?;
+    let decoded = URL_SAFE_NO_PAD.decode(text.as_bytes(), room.get_mut(..length)?.as_out()).ok()?;
+    Some(decoded)
+}
+
+/// Decodes to the beginning of `room`; `None` also if that is too small.
+#[cfg(not(feature = "aws-lc"))]
+pub(crate) fn decode_into<'room>(text: &str, room: &'room mut [u8]) -> Option<&'room [u8]> {
+    let length = URL_SAFE_NO_PAD.decode_slice(text, room).ok()?;
+    Some(&room[..length])
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
-    use super::{decode, encode};
+    use super::{decode, decode_into, encode};
 
     #[test]
     fn only_the_canonical_spelling_decodes() {
@@ -47,6 +62,15 @@ mod tests {
         }
         assert_eq!(decode("-_9"), None, "trailing bits");
         assert_eq!(decode("-_8="), None, "padding");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_decoded() {
+        let text = encode([7; 100]);
+        for (size, fits) in [(0, false), (99, false), (100, true), (101, true)] {
+            let mut room = vec![0; size];
+            assert_eq!(decode_into(&text, &mut room), fits.then_some(&[7; 100][..]), "{size}");
+        }
     }
 
     /// Those that decode many characters at once treat those at the end otherwise.
@@ -72,7 +96,10 @@ mod tests {
 
         #[test]
         fn text_is_read_as_by_another_library(text in "[A-Za-z0-9_=+/\u{e9}-]{0,140}") {
-            prop_assert_eq!(decode(&text), URL_SAFE_NO_PAD.decode(&text).ok());
+            let decoded = URL_SAFE_NO_PAD.decode(&text).ok();
+            let mut room = [0; 300];
+            prop_assert_eq!(decode_into(&text, &mut room), decoded.as_deref());
+            prop_assert_eq!(decode(&text), decoded);
         }
     }
 }

@@ -93,7 +93,8 @@ impl Key {
         if alg != self.algorithm {
             return Err(Error::AlgNotAllowed);
         }
-        if !self.public.verifies(jws.signing_input.as_bytes(), &jws.signature()?) {
+        let signed = jws.signing_input.as_bytes();
+        if !jws.signature_verifies(|signature| self.public.verifies(signed, signature))? {
             return Err(Error::SignatureInvalid);
         }
         self.header.get_or_init(|| jws.encoded_header().into());

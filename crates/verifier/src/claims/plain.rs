@@ -3,25 +3,47 @@
 //! They are taken apart several times faster than JSON at large. Whatever is not as plain is left to the parser that knows
 //! all of JSON; what is taken apart here means the same there.
 
-/// More members than this are not plain: each name is compared with those before it.
-const MOST_MEMBERS: usize = 32;
-
-/// So many fit without another allocation.
-const USUAL_MEMBERS: usize = 16;
+/// More members than this are not plain: they stand in a value of a fixed size, and each name is compared with those
+/// before it.
+const MOST_MEMBERS: usize = 24;
 
 /// No longer number is plain: it would have to be checked for its size.
 const MOST_DIGITS: usize = 15;
 
+/// The members of an object in their order.
+#[derive(Clone, Copy)]
+pub(super) struct Members {
+    places: [Member; MOST_MEMBERS],
+    count: usize,
+}
+
 /// Where a member of an object stands in its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Member {
     name: Span,
     value: Span,
 }
 
 /// In bytes: where it begins, and where it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span(u16, u16);
+
+impl Members {
+    fn new() -> Self {
+        Self { places: [Member::default(); MOST_MEMBERS], count: 0 }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Member] {
+        &self.places[..self.count]
+    }
+
+    /// `None` if there is no place left.
+    fn push(&mut self, member: Member) -> Option<()> {
+        *self.places.get_mut(self.count)? = member;
+        self.count += 1;
+        Some(())
+    }
+}
 
 impl Member {
     pub(super) fn name(self, object: &str) -> &str {
@@ -62,10 +84,10 @@ impl Span {
 }
 
 /// The members of an object, each name once; `None` where the text is not plain, or no JSON at all.
-pub(super) fn members(object: &str) -> Option<Vec<Member>> {
+pub(super) fn members(object: &str) -> Option<Members> {
     // No token has a longer one.
     u16::try_from(object.len()).ok().filter(|_| !has_escapes(object))?;
-    let mut members = Vec::with_capacity(USUAL_MEMBERS);
+    let mut members = Members::new();
     let mut rest = Rest { text: object, at: 0 };
     rest.skip(b'{')?;
     loop {
@@ -74,13 +96,10 @@ pub(super) fn members(object: &str) -> Option<Vec<Member>> {
         let value = rest.value()?;
         let is_known = |member: &Member| member.name.is_same(name, object.as_bytes());
         // `serde_json` has names of its own, which begin like this.
-        if name.first(object.as_bytes()) == b'$'
-            || members.len() == MOST_MEMBERS
-            || members.iter().any(is_known)
-        {
+        if name.first(object.as_bytes()) == b'$' || members.as_slice().iter().any(is_known) {
             return None;
         }
-        members.push(Member { name, value });
+        members.push(Member { name, value })?;
         if rest.skip(b',').is_none() {
             break;
         }
@@ -191,7 +210,8 @@ mod tests {
             ("é", r#""ü""#),
         ];
         let members = members(object).unwrap();
-        let members: Vec<_> = members.iter().map(|it| (it.name(object), it.value(object))).collect();
+        let members: Vec<_> =
+            members.as_slice().iter().map(|it| (it.name(object), it.value(object))).collect();
         assert_eq!(members, expected);
         let kinds = [
             Kind::Text("a"),
@@ -253,11 +273,11 @@ mod tests {
             r#"{"exp":truely}"#,
             r#"{"$serde_json::private::Number":"1"}"#,
         ] {
-            assert_eq!(members(object), None, "{object}");
+            assert!(members(object).is_none(), "{object}");
         }
-        assert_eq!(members(&format!(r#"{{"x":"{}"}}"#, "a".repeat(70_000))), None);
+        assert!(members(&format!(r#"{{"x":"{}"}}"#, "a".repeat(70_000))).is_none());
         let many: Vec<_> = (0..=MOST_MEMBERS).map(|number| format!(r#""{number}":{number}"#)).collect();
-        assert_eq!(members(&format!("{{{}}}", many.join(","))), None);
+        assert!(members(&format!("{{{}}}", many.join(","))).is_none());
         assert!(members(&format!("{{{}}}", many[1..].join(","))).is_some());
     }
 }

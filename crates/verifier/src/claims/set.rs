@@ -2,7 +2,7 @@ use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::plain::{self, Kind, Member};
+use super::plain::{self, Kind};
 use crate::error::Error;
 
 /// A JWT Claims Set (RFC 7519 §4) as its issuer wrote it, to be read more than once.
@@ -10,7 +10,7 @@ use crate::error::Error;
 pub(crate) struct ClaimsSet {
     text: String,
     /// If it is plain.
-    members: Option<Vec<Member>>,
+    members: Option<plain::Members>,
 }
 
 impl ClaimsSet {
@@ -25,7 +25,7 @@ impl ClaimsSet {
     /// Names, and values as they are written; `None` if it is not plain.
     pub(super) fn members(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
         let members = self.members.as_ref()?;
-        Some(members.iter().map(|member| (member.name(&self.text), member.value(&self.text))))
+        Some(members.as_slice().iter().map(|member| (member.name(&self.text), member.value(&self.text))))
     }
 
     /// The claims as the caller's own type, which sees the issuer's own spelling of each value. `serde_json` has the last
