@@ -8,19 +8,27 @@ use crate::command::Failure;
 use crate::workspace::{Workspace, name};
 
 /// What a crate of this workspace may depend on, in any kind of dependency: arrows point down only.
-const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
     ("attesto-token", &[]),
     ("attesto-verifier", &["attesto-token"]),
     ("attesto-core", &[]),
     ("attesto-keyring", &["attesto-core", "attesto-token"]),
-    ("attesto-store", &["attesto-core"]),
+    ("attesto-store", &["attesto-cluster", "attesto-core"]),
     (
         "attesto-server",
-        &["attesto-core", "attesto-keyring", "attesto-store", "attesto-token", "attesto-verifier"],
+        &[
+            "attesto-cluster",
+            "attesto-core",
+            "attesto-keyring",
+            "attesto-store",
+            "attesto-token",
+            "attesto-verifier",
+        ],
     ),
     (
         "attesto",
         &[
+            "attesto-cluster",
             "attesto-core",
             "attesto-keyring",
             "attesto-server",
@@ -29,14 +37,17 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
             "attesto-verifier",
         ],
     ),
-    ("xtask", &[]),
+    ("attesto-cluster", &[]),
+    ("xtask", &["attesto-cluster"]),
 ];
 
 /// May depend on anything: nothing of it is shipped.
 const BENCH: &str = "attesto-bench";
 
 /// Libraries that only some crates may name. Tests may use them anywhere, as a second opinion.
-const KEPT_UNDER: [(&str, &[&str]); 6] = [
+const KEPT_UNDER: [(&str, &[&str]); 7] = [
+    // Servers for tests; xtask starts one for all of them.
+    ("attesto-cluster", &["xtask"]),
     // Queries.
     ("diesel", &["attesto-store"]),
     ("diesel_migrations", &["attesto-store"]),
@@ -123,6 +134,12 @@ mod tests {
 
         let verifier = package("attesto-verifier", &[("jsonwebtoken", Some("build"))]);
         assert_eq!(wrong_arrows(&json!([verifier])), ["attesto-verifier must not depend on jsonwebtoken"]);
+
+        let store = package("attesto-store", &[("attesto-cluster", Some("dev"))]);
+        assert_eq!(wrong_arrows(&json!([store, package("attesto-cluster", &[])])), [""; 0]);
+
+        let store = package("attesto-store", &[("attesto-cluster", None)]);
+        assert_eq!(wrong_arrows(&json!([store])), ["attesto-store must not depend on attesto-cluster"]);
 
         let bench = package(BENCH, &[("diesel", None)]);
         assert_eq!(wrong_arrows(&json!([bench])), [""; 0]);
