@@ -3,6 +3,7 @@
 mod arrows;
 mod bench;
 mod command;
+mod debian;
 mod features;
 mod made_once;
 mod progress;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use attesto_cluster::Cluster;
 use clap::ValueEnum;
 
 use crate::command::{self, Failure};
@@ -37,6 +38,8 @@ enum Step {
     Doc,
     /// Installs the real clients; without it, their tests are left out
     Clients,
+    /// Starts PostgreSQL for the tests, with a pooler at hand; without it, those that need it are left out
+    Postgres,
     /// Every test and documented example; those of the verifier with its other backend, too
     Tests,
 }
@@ -59,13 +62,16 @@ struct Checks {
     workspace: Workspace,
     /// What the tests are told about this run.
     environment: Vec<(&'static str, OsString)>,
+    /// Runs as long as the checks do.
+    cluster: Option<Cluster>,
     tally: Tally,
 }
 
 impl Checks {
     fn new(workspace: Workspace, without: &[Step]) -> Self {
         let environment = vec![("ATTESTO_TEST_WITHOUT", names(without).into())];
-        Self { workspace, environment, tally: Tally { skipped: without.len(), ..Tally::default() } }
+        let tally = Tally { skipped: without.len(), ..Tally::default() };
+        Self { workspace, environment, cluster: None, tally }
     }
 
     fn run_all(&mut self, without: &[Step]) -> Result<(), (Step, Failure)> {
@@ -95,6 +101,7 @@ impl Checks {
             Step::Clippy => clippy(&self.workspace),
             Step::Doc => doc(&self.workspace),
             Step::Clients => self.clients(),
+            Step::Postgres => self.postgres(),
             Step::Tests => self.tests(),
         }
     }
@@ -107,6 +114,19 @@ impl Checks {
             ("ATTESTO_TEST_NODE_MODULES", clients.node_modules.into()),
             ("ATTESTO_TEST_HAPROXY", clients.haproxy.into()),
         ]);
+        Ok(())
+    }
+
+    fn postgres(&mut self) -> Result<(), Failure> {
+        let programs = tools::postgres(&self.workspace)?;
+        let cluster = Cluster::start(&programs, &[])
+            .map_err(|error| Failure::new(error, "if it cannot be had, use `--without postgres`"))?;
+        self.environment.extend([
+            ("ATTESTO_TEST_POSTGRES_BIN", programs.folder().into()),
+            ("ATTESTO_TEST_PGBOUNCER", tools::pgbouncer(&self.workspace)?.into()),
+            ("ATTESTO_TEST_POSTGRES", cluster.url("postgres").into()),
+        ]);
+        self.cluster = Some(cluster);
         Ok(())
     }
 

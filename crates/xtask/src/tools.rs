@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use attesto_cluster::{PgBouncer, Programs};
+
 use crate::command::{self, Failure};
+use crate::debian;
 use crate::made_once::made_once;
 use crate::workspace::Workspace;
 
@@ -16,17 +19,13 @@ const OLDEST_NODE: u32 = 20;
 
 const OFFLINE: &str = "see whether the package registries can be reached, and try again";
 
-const NO_HAPROXY: &str = "install haproxy (on Debian: apt-get install haproxy)";
-
-/// Finds its libraries where they were unpacked.
-const START_HAPROXY: &str = r#"#!/bin/sh
-here=$(dirname "$0")
-for folder in "$here"/lib/*-linux-gnu "$here"/usr/lib/*-linux-gnu; do
-    LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-done
-export LD_LIBRARY_PATH
-exec "$here/usr/sbin/haproxy" "$@"
-"#;
+/// What `attesto-cluster` starts, where Debian has it.
+const POSTGRES: [&str; 4] = [
+    "usr/lib/postgresql/*/bin/initdb",
+    "usr/lib/postgresql/*/bin/postgres",
+    "usr/lib/postgresql/*/bin/pg_basebackup",
+    "usr/lib/postgresql/*/bin/psql",
+];
 
 /// `cargo deny check`, still to be told what.
 pub(crate) fn cargo_deny_check(workspace: &Workspace) -> Result<Command, Failure> {
@@ -130,7 +129,7 @@ fn node_modules(workspace: &Workspace, node: &Node) -> Result<PathBuf, Failure> 
     Ok(folder.join("node_modules"))
 }
 
-/// The machine's own, or else that of its Debian, unpacked together with the libraries that are missing.
+/// The machine's own, or else that of its Debian.
 fn haproxy(workspace: &Workspace) -> Result<PathBuf, Failure> {
     // The second is not on everybody's path.
     for program in ["haproxy", "/usr/sbin/haproxy"] {
@@ -138,21 +137,32 @@ fn haproxy(workspace: &Workspace) -> Result<PathBuf, Failure> {
             return Ok(program.into());
         }
     }
-    let folder = made_once(&tools(workspace).join("haproxy"), START_HAPROXY, |folder| {
-        let mut plan = Command::new("apt-get");
-        let plan = plan.args(["--simulate", "--no-install-recommends", "install", "haproxy"]);
-        let plan = command::output_of(plan, NO_HAPROXY)?;
-        let packages = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
-        let mut download = Command::new("apt-get");
-        download.args(["--quiet", "--quiet", "download"]).args(packages);
-        command::run(download.current_dir(folder), NO_HAPROXY)?;
-        let mut unpack = Command::new("sh");
-        unpack.args(["-ec", "for package in *.deb; do dpkg --extract \"$package\" .; done"]);
-        command::run(unpack.current_dir(folder), NO_HAPROXY)?;
-        write(&folder.join("haproxy"), START_HAPROXY)?;
-        command::run(Command::new("chmod").arg("755").arg(folder.join("haproxy")), NO_HAPROXY)
-    })?;
+    let folder = debian::unpacked(&tools(workspace).join("haproxy"), "haproxy", &["usr/sbin/haproxy"])?;
     Ok(folder.join("haproxy"))
+}
+
+/// PostgreSQL: the machine's own, or else that of its Debian.
+pub(crate) fn postgres(workspace: &Workspace) -> Result<Programs, Failure> {
+    if let Ok(programs) = Programs::find() {
+        return Ok(programs);
+    }
+    let folder = debian::unpacked(&tools(workspace).join("postgresql"), "postgresql", &POSTGRES)?;
+    if Programs::newest_under(&folder.join("usr/lib/postgresql")).is_none() {
+        return Err(Failure::new(
+            "the PostgreSQL of this machine's Debian is too old",
+            "install a newer one",
+        ));
+    }
+    Ok(Programs::at(folder))
+}
+
+/// The machine's own, or else that of its Debian.
+pub(crate) fn pgbouncer(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    if let Ok(program) = PgBouncer::find() {
+        return Ok(program);
+    }
+    let folder = debian::unpacked(&tools(workspace).join("pgbouncer"), "pgbouncer", &["usr/sbin/pgbouncer"])?;
+    Ok(folder.join("pgbouncer"))
 }
 
 /// The interpreter of a virtual environment into which pip has installed what `ask` adds to its arguments.
