@@ -6,13 +6,14 @@
 //!
 //! `cargo xtask test` tells the tests where the programs are: `ATTESTO_TEST_POSTGRES_BIN` (a folder) and
 //! `ATTESTO_TEST_PGBOUNCER`. It also starts one cluster for all tests that make a database of their own and harm no
-//! other: `ATTESTO_TEST_POSTGRES` is the URL of its database `postgres`. After `--without postgres`,
+//! other: `ATTESTO_TEST_POSTGRES` is the URL of its database `postgres` ([`Scratch`] makes another in it). After `--without postgres`,
 //! `ATTESTO_TEST_WITHOUT`, a list separated by commas, contains `postgres` instead.
 
 mod bouncer;
 mod cluster;
 mod error;
 mod programs;
+mod scratch;
 mod server;
 mod url;
 
@@ -20,3 +21,4 @@ pub use bouncer::PgBouncer;
 pub use cluster::{Cluster, Options};
 pub use error::ClusterError;
 pub use programs::Programs;
+pub use scratch::Scratch;

@@ -1,6 +1,7 @@
 use attesto_core::{Actor, AuditEvent, Instant};
 use diesel::prelude::*;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::schema::audit_events;
 use crate::store::{Read, Write};
@@ -33,7 +34,10 @@ pub struct RecordedEvent {
 impl Read<'_> {
     /// The newest events, newest first.
     pub fn list_audit_events(&mut self, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
-        Ok(audit_events::table.order(audit_events::id.desc()).limit(limit).load(self.connection)?)
+        Ok(audit_events::table
+            .order((audit_events::at.desc(), audit_events::id.desc()))
+            .limit(limit)
+            .load(self.connection)?)
     }
 }
 
@@ -63,12 +67,13 @@ impl Write<'_> {
 
     /// Removes up to `batch` events from before `instant`; says how many.
     pub fn purge_audit_events(&mut self, before: Instant, batch: i64) -> Result<usize, StoreError> {
-        let old = audit_events::table
-            .filter(audit_events::at.lt(before.as_millis()))
-            .select(audit_events::id)
-            .limit(batch)
-            .into_boxed();
-        Ok(diesel::delete(audit_events::table.filter(audit_events::id.eq_any(old)))
-            .execute(self.connection)?)
+        Ok(on_either!(self.connection, |connection| {
+            let old = audit_events::table
+                .filter(audit_events::at.lt(before.as_millis()))
+                .select(audit_events::id)
+                .limit(batch)
+                .into_boxed();
+            diesel::delete(audit_events::table.filter(audit_events::id.eq_any(old))).execute(connection)
+        })?)
     }
 }

@@ -104,6 +104,8 @@ impl Write<'_> {
         event: &AuditEvent,
         longest_access_lifetime: Duration,
     ) -> Result<(), StoreError> {
+        self.hold_clients()?;
+        self.hold_authority()?;
         let at = self.end_at(event.at)?;
         let expired_at = self.imported_until()?.max(Some(at + longest_access_lifetime)).unwrap_or(at);
         let watermark = self.find_watermark()?.raised(at);
@@ -129,6 +131,7 @@ impl Write<'_> {
 
     /// A server was seen. The mark does not fall when a clock goes back, unless it stood too far ahead to be believed.
     pub(crate) fn raise_latest_seen_at(&mut self, now: Instant) -> Result<(), StoreError> {
+        self.hold_authority()?;
         let facts = self.find_key_facts()?;
         diesel::update(authority::table)
             .set(authority::latest_seen_at.eq(facts.not_before_seen(now).as_millis()))
@@ -138,6 +141,7 @@ impl Write<'_> {
 
     /// Raises the bounds, before the first token or answer that exceeds the old ones. They never fall.
     pub fn raise_bounds(&mut self, bounds: Bounds) -> Result<(), StoreError> {
+        self.hold_authority()?;
         let present = self.authority()?;
         let longest = |one: Duration, other| millis(one.max(other));
         diesel::update(authority::table)

@@ -5,8 +5,8 @@ use attesto_core::{
     Watermark,
 };
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error};
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::{RowOf, instant, millis};
 use crate::schema::clients;
@@ -79,10 +79,13 @@ impl Read<'_> {
 impl Write<'_> {
     /// Adds a client, unless the identifier is taken.
     pub fn insert_client(&mut self, client: &Client, event: &AuditEvent) -> Result<Added, StoreError> {
-        match diesel::insert_into(clients::table).values(ClientRow::from(client)).execute(self.connection) {
-            Ok(_) => {}
-            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => return Ok(Added::NameTaken),
-            Err(cause) => return Err(cause.into()),
+        let row = ClientRow::from(client);
+        let added = on_either!(self.connection, |connection| diesel::insert_into(clients::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(connection))?;
+        if added == 0 {
+            return Ok(Added::NameTaken);
         }
         self.record(event)?;
         Ok(Added::Yes)
@@ -111,6 +114,7 @@ impl Write<'_> {
 
     /// Disables a client and ends all its sessions; enabling later revives none.
     pub fn disable_client(&mut self, id: &ClientId, event: &AuditEvent) -> Result<Ending, StoreError> {
+        self.hold_client(id)?;
         let Some(client) = self.find_client(id)? else { return Ok(Ending::Unknown) };
         if client.disabled_at.is_some() {
             return Ok(Ending::AlreadyOver);
@@ -127,6 +131,7 @@ impl Write<'_> {
         id: &ClientId,
         event: &AuditEvent,
     ) -> Result<Ending, StoreError> {
+        self.hold_client(id)?;
         let Some(client) = self.find_client(id)? else { return Ok(Ending::Unknown) };
         let at = self.end_at(event.at)?;
         let watermark = client.watermark.raised(at);

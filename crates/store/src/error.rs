@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The closure panicked, the write waited too long for its turn, or the thread that writes is gone.
     #[error("the write was abandoned")]
     Abandoned,
+    /// The changes were made, and not committed; if the connection broke just then, nobody knows.
+    #[error("the database did not commit: {0}")]
+    NotCommitted(String),
     /// A row contradicts itself: it was not written by this program.
     #[error("the row {row:?} of {table} has an impossible {column}")]
     Inconsistent {
@@ -35,7 +38,7 @@ pub enum StoreError {
 /// A database could not be opened. One line each, with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no file.
+    /// There is no file, or there are no tables.
     #[error("there is no database at {0}; `attesto init` makes one")]
     Absent(DatabaseUrl),
     /// There is one already.
@@ -63,7 +66,7 @@ pub enum OpenError {
         this: &'static str,
     },
     /// This program has migrations that the database has not.
-    #[error("the schema of {0} is older than this program; `attesto serve` brings it up to date")]
+    #[error("the schema of {0} is older than this program; `attesto migrate` brings it up to date")]
     SchemaTooOld(DatabaseUrl),
     /// Another server holds the lock.
     #[error("another server is using this database ({} is locked)", .0.display())]
@@ -71,4 +74,10 @@ pub enum OpenError {
     /// A first query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl OpenError {
+    pub(crate) fn unreachable(url: impl Into<DatabaseUrl>, cause: impl ToString) -> Self {
+        Self::Unreachable { url: url.into(), cause: cause.to_string() }
+    }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use attesto_core::{AuditEvent, Feed, Instant, Policy};
 use diesel::prelude::*;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::RowOf;
 use crate::schema::{feed, revocation_counter};
@@ -38,6 +39,7 @@ impl Write<'_> {
     /// Begins another feed, which services take over whole, and ends all sessions in it: for a database that has
     /// forgotten what its feed once said. Gives its epoch, which is later than any before.
     pub fn renew_feed(&mut self, new: &Feed, event: &AuditEvent) -> Result<Instant, StoreError> {
+        self.hold_feed()?;
         let present = self.feed_head()?.feed;
         let epoch = new.epoch.max(present.epoch + Duration::from_millis(1));
         diesel::update(feed::table)
@@ -50,13 +52,12 @@ impl Write<'_> {
 
     /// Begins the feed, unless it was begun.
     pub fn begin_feed(&mut self, new: &Feed) -> Result<(), StoreError> {
-        diesel::insert_or_ignore_into(feed::table)
-            .values((
-                feed::one.eq(1),
-                feed::epoch.eq(new.epoch.as_millis()),
-                feed::salt.eq(new.salt.as_slice()),
-            ))
-            .execute(self.connection)?;
+        let row =
+            (feed::one.eq(1), feed::epoch.eq(new.epoch.as_millis()), feed::salt.eq(new.salt.as_slice()));
+        on_either!(self.connection, |connection| diesel::insert_into(feed::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(connection))?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 use attesto_core::{AuditEvent, AuthorityId, Instant, KekId, KeyChange, KeyRecord, KeyTable};
 use diesel::prelude::*;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::{RowOf, instant};
 use crate::schema::keys;
@@ -73,12 +74,12 @@ impl Write<'_> {
     /// A second active key of a purpose and algorithm violates a constraint.
     fn put_key(&mut self, key: &KeyRecord) -> Result<(), StoreError> {
         let row = KeyRow::from(key);
-        diesel::insert_into(keys::table)
+        on_either!(self.connection, |connection| diesel::insert_into(keys::table)
             .values(&row)
             .on_conflict(keys::kid)
             .do_update()
             .set(&row)
-            .execute(self.connection)?;
+            .execute(connection))?;
         Ok(())
     }
 }

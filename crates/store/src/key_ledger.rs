@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use attesto_core::{KekId, KeyLedger};
 use diesel::prelude::*;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::key::Changed;
 use crate::row::RowOf;
@@ -37,10 +38,10 @@ impl Write<'_> {
     ) -> Result<Changed, StoreError> {
         let row = LedgerRow::from(next);
         let changed = match from {
-            None => diesel::insert_into(key_ledger::table)
+            None => on_either!(self.connection, |connection| diesel::insert_into(key_ledger::table)
                 .values(&row)
                 .on_conflict_do_nothing()
-                .execute(self.connection)?,
+                .execute(connection))?,
             Some(version) => diesel::update(key_ledger::table)
                 .filter(key_ledger::version.eq(version))
                 .set(&row)

@@ -1,6 +1,7 @@
 use attesto_core::{Instant, KeyFacts, KeyUse};
 use diesel::prelude::*;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::instant;
 use crate::schema::key_uses;
@@ -22,14 +23,13 @@ impl Write<'_> {
     /// came to those that are noted. Neither ever falls.
     pub fn raise_key_use(&mut self, kid: &str, used: &KeyUse) -> Result<(), StoreError> {
         let latest_exp = used.latest_exp.map(Instant::as_millis);
-        diesel::insert_into(key_uses::table)
-            .values((
-                key_uses::kid.eq(kid),
-                key_uses::latest_exp.eq(None::<i64>),
-                key_uses::signatures.eq(0_i64),
-            ))
+        let unused =
+            (key_uses::kid.eq(kid), key_uses::latest_exp.eq(None::<i64>), key_uses::signatures.eq(0_i64));
+        on_either!(self.connection, |connection| diesel::insert_into(key_uses::table)
+            .values(unused)
             .on_conflict_do_nothing()
-            .execute(self.connection)?;
+            .execute(connection))?;
+        self.hold_key_use(kid)?;
         let signatures: i64 =
             key_uses::table.find(kid).select(key_uses::signatures).first(self.connection)?;
         diesel::update(key_uses::table.find(kid))

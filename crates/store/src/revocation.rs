@@ -1,6 +1,7 @@
 use attesto_core::{Instant, Revocation, RevocationKind};
 use diesel::prelude::*;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::schema::{revocation_counter, revocations};
 use crate::store::{Read, Write};
@@ -80,10 +81,10 @@ impl Write<'_> {
 
     /// Appends a record that says itself when it expires.
     pub(crate) fn append_record(&mut self, record: &Revocation) -> Result<(), StoreError> {
-        diesel::update(revocation_counter::table)
+        let seq: i64 = diesel::update(revocation_counter::table)
             .set(revocation_counter::seq.eq(revocation_counter::seq + 1))
-            .execute(self.connection)?;
-        let seq: i64 = revocation_counter::table.select(revocation_counter::seq).first(self.connection)?;
+            .returning(revocation_counter::seq)
+            .get_result(self.connection)?;
         diesel::insert_into(revocations::table)
             .values((
                 revocations::seq.eq(seq),
@@ -98,12 +99,13 @@ impl Write<'_> {
 
     /// Removes up to `batch` records that no living token can match; says how many.
     pub fn purge_revocations(&mut self, now: Instant, batch: i64) -> Result<usize, StoreError> {
-        let expired = revocations::table
-            .filter(revocations::expires_at.le(now.as_millis()))
-            .select(revocations::seq)
-            .limit(batch)
-            .into_boxed();
-        Ok(diesel::delete(revocations::table.filter(revocations::seq.eq_any(expired)))
-            .execute(self.connection)?)
+        Ok(on_either!(self.connection, |connection| {
+            let expired = revocations::table
+                .filter(revocations::expires_at.le(now.as_millis()))
+                .select(revocations::seq)
+                .limit(batch)
+                .into_boxed();
+            diesel::delete(revocations::table.filter(revocations::seq.eq_any(expired))).execute(connection)
+        })?)
     }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use attesto_core::{Instant, KekId, ServerReport};
 use diesel::prelude::*;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::RowOf;
 use crate::schema::servers;
@@ -37,12 +38,12 @@ impl Write<'_> {
     /// a wrong clock wrote.
     pub fn put_server(&mut self, report: &ServerReport) -> Result<(), StoreError> {
         let row = ServerRow::from(report);
-        diesel::insert_into(servers::table)
+        on_either!(self.connection, |connection| diesel::insert_into(servers::table)
             .values(&row)
             .on_conflict(servers::id)
             .do_update()
             .set(&row)
-            .execute(self.connection)?;
+            .execute(connection))?;
         let (from, to) = ((report.seen_at - SHOWN).as_millis(), (report.seen_at + SHOWN).as_millis());
         diesel::delete(servers::table.filter(servers::seen_at.lt(from).or(servers::seen_at.gt(to))))
             .execute(self.connection)?;

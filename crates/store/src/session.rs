@@ -5,6 +5,7 @@ use attesto_core::{
 use diesel::prelude::*;
 
 use crate::client::ClientRow;
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::{RowOf, instant};
 use crate::schema::{clients, sessions, users};
@@ -137,6 +138,7 @@ impl Write<'_> {
         password_version: i64,
         event: &AuditEvent,
     ) -> Result<Began, StoreError> {
+        self.share_user_and_client(&session.user_id, &session.client_id)?;
         let user = self.find_user(&session.user_id)?;
         let client = self.find_client(&session.client_id)?;
         let is_over = self.find_watermark()?.covers(session.created_at);
@@ -273,12 +275,14 @@ impl Write<'_> {
     /// they can still be ended.
     pub fn purge_sessions(&mut self, now: Instant, batch: i64) -> Result<usize, StoreError> {
         let expired_by = now - self.authority()?.aftermath();
-        let expired = sessions::table
-            .filter(sessions::idle_expires_at.le(expired_by.as_millis()))
-            .select(sessions::id)
-            .limit(batch)
-            .into_boxed();
-        Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(expired))).execute(self.connection)?)
+        Ok(on_either!(self.connection, |connection| {
+            let expired = sessions::table
+                .filter(sessions::idle_expires_at.le(expired_by.as_millis()))
+                .select(sessions::id)
+                .limit(batch)
+                .into_boxed();
+            diesel::delete(sessions::table.filter(sessions::id.eq_any(expired))).execute(connection)
+        })?)
     }
 
     /// Whether the gate still lets pass what it let pass at `decided_at`.
@@ -287,6 +291,7 @@ impl Write<'_> {
     /// record of that end refuses it. Without this, an access token decided just before an end and signed after it could
     /// be younger than the record says.
     fn still_stands(&mut self, id: &SessionId, decided_at: Instant) -> Result<bool, StoreError> {
+        self.share_standing(id)?;
         let standing = self.find_standing(id)?;
         Ok(standing.is_some_and(|it| it.gate(&it.session.client_id, decided_at).is_none()))
     }

@@ -1,45 +1,43 @@
-use std::fs::{self, OpenOptions};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use diesel::connection::SimpleConnection;
-use diesel::result::Error;
-use diesel::{Connection, SqliteConnection};
-use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
-
-use crate::connection::{self, Readers};
+use crate::connection::AnyConnection;
 use crate::error::{OpenError, StoreError};
 use crate::migration;
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
 use crate::url::DatabaseUrl;
-use crate::writer::{Job, Writer};
 
-/// The database. Cheap to clone; all clones share one writer thread and one pool of readers.
+/// The database. Cheap to clone; all clones share its connections.
 #[derive(Clone)]
 pub struct Store {
     url: Arc<DatabaseUrl>,
-    readers: Readers,
-    writer: Arc<Writer>,
+    backend: Arc<Backend>,
+}
+
+enum Backend {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// A transaction that reads one consistent state.
 pub struct Read<'a> {
-    pub(crate) connection: &'a mut SqliteConnection,
+    pub(crate) connection: &'a mut AnyConnection,
 }
 
 /// A transaction that writes: all of it or nothing.
 pub struct Write<'a>(Read<'a>);
 
 impl Store {
-    /// Makes a new database, readable by its owner only, with the present schema. An empty one, as an interrupted start
-    /// leaves it, is filled. Needs a tokio runtime from here on.
+    /// Makes a new database with the present schema: a file, readable by its owner only, or the tables in a PostgreSQL
+    /// database that has none. An empty one, as an interrupted start leaves it, is filled. Needs a tokio runtime from
+    /// here on.
     pub async fn create(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        create_file(url)?;
-        if !connection::plain(url).is_ok_and(|mut connection| migration::is_blank(&mut connection, url)) {
-            return Err(OpenError::Exists(url.clone()));
-        }
-        hide_file(url)?;
-        let store = Self::connect(url)?;
+        let backend = match url {
+            DatabaseUrl::Sqlite(url) => Backend::Sqlite(Sqlite::create(url)?),
+            DatabaseUrl::Postgres(url) => Backend::Postgres(Postgres::create(url)?),
+        };
+        let store = Self::new(url, backend);
         store.migrate().await?;
         Ok(store)
     }
@@ -47,29 +45,49 @@ impl Store {
     /// Opens a database that exists and that this program can work on. Changes nothing; its schema may be older than
     /// this program ([`Self::migrate`], [`Self::require_current`]).
     pub fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let mut connection = connection::plain(url)?;
-        migration::check_requirement(&mut connection, url)?;
-        connection::require_writable(&mut connection, url)?;
-        Self::connect(url)
+        let backend = match url {
+            DatabaseUrl::Sqlite(url) => Backend::Sqlite(Sqlite::open(url)?),
+            DatabaseUrl::Postgres(url) => Backend::Postgres(Postgres::open(url)?),
+        };
+        Ok(Self::new(url, backend))
     }
 
-    /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.submit(migration::run).await
+    /// Brings the schema up to date; gives the numbers of the migrations that were missing.
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.alone(migration::run).await,
+            Backend::Postgres(postgres) => postgres.migrate().await,
+        }
+    }
+
+    /// Has the schema up to date for a server that starts. A file has no other server; other servers of a PostgreSQL
+    /// database may not know a newer schema yet, so that there it is the operator's to say when.
+    pub async fn prepare(&self) -> Result<(), OpenError> {
+        match &*self.backend {
+            Backend::Sqlite(_) => Ok(self.migrate().await.map(drop)?),
+            Backend::Postgres(_) => self.require_current().await,
+        }
     }
 
     /// Refuses an older schema, for the commands that never change it.
     pub async fn require_current(&self) -> Result<(), OpenError> {
-        if self.submit(migration::is_pending).await? {
+        let is_pending = match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.alone(migration::is_pending).await?,
+            Backend::Postgres(postgres) => postgres.is_pending().await?,
+        };
+        if is_pending {
             return Err(OpenError::SchemaTooOld((*self.url).clone()));
         }
         Ok(())
     }
 
-    /// Folds the write-ahead log into the database file, so that the file alone holds everything: for a server that
-    /// stops.
+    /// For a server that stops: folds the write-ahead log of SQLite into the database file, so that the file alone holds
+    /// everything.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
-        self.submit(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)).await
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.checkpoint().await,
+            Backend::Postgres(_) => Ok(()),
+        }
     }
 
     /// Runs `queries` in one read transaction, off the async threads.
@@ -78,52 +96,33 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let readers = self.readers.clone();
-        let reading = spawn_blocking(move || {
-            let mut connection = readers.get().map_err(|cause| StoreError::Connection(cause.to_string()))?;
-            connection.transaction(|connection| queries(&mut Read { connection }))
-        });
-        reading.await.map_err(|_| StoreError::Abandoned)?
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.read(queries).await,
+            Backend::Postgres(postgres) => postgres.read(queries).await,
+        }
     }
 
-    /// Runs `changes` in one write transaction on the writer thread, durable when it returns. `changes` touches
-    /// nothing outside the database and may run twice.
+    /// Runs `changes` in one write transaction, durable when it returns. `changes` touches nothing outside the database
+    /// and may run twice.
     pub async fn write<T, F>(&self, changes: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.submit(move |connection| {
-            let mut cause = None;
-            let written = connection.immediate_transaction(|connection| {
-                changes(&mut Write(Read { connection })).map_err(|refused| {
-                    cause = Some(refused);
-                    Error::RollbackTransaction
-                })
-            });
-            // A full disk can roll back by itself. The rollback that follows then fails, and its error explains nothing.
-            written.map_err(|refused| cause.unwrap_or(refused.into()))
-        })
-        .await
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(changes).await,
+            Backend::Postgres(postgres) => postgres.write(changes).await,
+        }
     }
 
-    fn connect(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let writer = Arc::new(Writer::start(url)?);
-        Ok(Self { url: Arc::new(url.clone()), readers: connection::readers(url)?, writer })
+    fn new(url: &DatabaseUrl, backend: Backend) -> Self {
+        Self { url: Arc::new(url.clone()), backend: Arc::new(backend) }
     }
+}
 
-    async fn submit<T, F>(&self, job: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
-    {
-        let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            // Nobody listens any more if the caller hung up; what was committed stays committed.
-            let _ = answer.send(job(connection));
-        });
-        self.writer.submit(job)?;
-        answered.await.map_err(|_| StoreError::Abandoned)?
+impl<'a> Write<'a> {
+    pub(crate) fn on(connection: &'a mut AnyConnection) -> Self {
+        Self(Read { connection })
     }
 }
 
@@ -139,27 +138,6 @@ impl DerefMut for Write<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
     }
-}
-
-/// An existing file stays as it is.
-fn create_file(url: &DatabaseUrl) -> Result<(), OpenError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(url.path()) {
-        Ok(_) => Ok(()),
-        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(cause) => Err(connection::unreachable(url, &cause)),
-    }
-}
-
-/// An empty file that somebody else made may be readable by all.
-fn hide_file(url: &DatabaseUrl) -> Result<(), OpenError> {
-    #[cfg(unix)]
-    fs::set_permissions(url.path(), std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .map_err(|cause| connection::unreachable(url, &cause))?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -188,9 +166,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::parse("sqlite:a.db", folder.path()).unwrap();
         let store = Store::create(&url).await.unwrap();
+        let Backend::Sqlite(sqlite) = &*store.backend else { panic!() };
         let limit = |pages: u32| {
             let pragma = format!("PRAGMA max_page_count = {pages}");
-            store.submit(move |connection| Ok(connection.batch_execute(&pragma)?))
+            sqlite.alone(move |connection| Ok(connection.batch_execute(&pragma)?))
         };
         let event = AuditEvent::new(Event::Initialised, Actor::Server, Instant::from_millis(0));
         let long = event.clone().note(&"x".repeat(100_000));

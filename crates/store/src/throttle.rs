@@ -2,6 +2,7 @@ use attesto_core::{Attempts, Blocked, Digest, Instant, ThrottleLimits, UserId};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::instant;
 use crate::schema::throttles;
@@ -42,6 +43,8 @@ impl Write<'_> {
         limits: ThrottleLimits,
         now: Instant,
     ) -> Result<Result<Reservation, Blocked>, StoreError> {
+        self.hold_counter(&keys.who)?;
+        self.hold_counter(&keys.address)?;
         let who = self.attempts(&keys.who, now)?.reserve(limits.user_failures, now);
         let address = self.attempts(&keys.address, now)?.reserve(limits.address_failures, now);
         let (who, address) = match (who, address) {
@@ -69,17 +72,19 @@ impl Write<'_> {
 
     /// Removes up to `batch` counters that are forgotten; says how many.
     pub fn purge_throttles(&mut self, now: Instant, batch: i64) -> Result<usize, StoreError> {
-        let expired = throttles::table
-            .filter(throttles::expires_at.le(now.as_millis()))
-            .select(throttles::key)
-            .limit(batch)
-            .into_boxed();
-        Ok(diesel::delete(throttles::table.filter(throttles::key.eq_any(expired)))
-            .execute(self.connection)?)
+        Ok(on_either!(self.connection, |connection| {
+            let expired = throttles::table
+                .filter(throttles::expires_at.le(now.as_millis()))
+                .select(throttles::key)
+                .limit(batch)
+                .into_boxed();
+            diesel::delete(throttles::table.filter(throttles::key.eq_any(expired))).execute(connection)
+        })?)
     }
 
     /// A success is no reason to remember the failures beside it for longer.
     fn take_back(&mut self, key: &str, reserved: Attempts) -> Result<(), StoreError> {
+        self.hold_counter(key)?;
         let counter = throttles::table.find(key);
         let Some(row) = counter.select(COLUMNS).first(self.connection).optional()? else { return Ok(()) };
         let left = from_row(row).refund(reserved);
@@ -93,13 +98,14 @@ impl Write<'_> {
     }
 
     fn put_attempts(&mut self, key: &str, attempts: Attempts, now: Instant) -> Result<(), StoreError> {
-        diesel::insert_into(throttles::table)
-            .values((
-                throttles::key.eq(key),
-                throttles::failures.eq(i64::from(attempts.failures)),
-                throttles::blocked_until.eq(attempts.blocked_until.map(Instant::as_millis)),
-                throttles::expires_at.eq((now + Attempts::LIFETIME).as_millis()),
-            ))
+        let counter = (
+            throttles::key.eq(key),
+            throttles::failures.eq(i64::from(attempts.failures)),
+            throttles::blocked_until.eq(attempts.blocked_until.map(Instant::as_millis)),
+            throttles::expires_at.eq((now + Attempts::LIFETIME).as_millis()),
+        );
+        on_either!(self.connection, |connection| diesel::insert_into(throttles::table)
+            .values(counter)
             .on_conflict(throttles::key)
             .do_update()
             .set((
@@ -107,7 +113,7 @@ impl Write<'_> {
                 throttles::blocked_until.eq(excluded(throttles::blocked_until)),
                 throttles::expires_at.eq(excluded(throttles::expires_at)),
             ))
-            .execute(self.connection)?;
+            .execute(connection))?;
         Ok(())
     }
 }

@@ -1,38 +1,65 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where the database is: `sqlite:PATH`. The scheme alone decides the backend, never the rest of the text.
+/// Where the database is: `sqlite:PATH` or `postgres://…`. The scheme alone decides the backend, never the rest of the
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseUrl {
+pub enum DatabaseUrl {
+    /// A file.
+    Sqlite(SqliteUrl),
+    /// A server, or several of which one takes writes.
+    Postgres(PostgresUrl),
+}
+
+/// A file of SQLite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteUrl {
     path: PathBuf,
 }
 
-/// The URL names no database that this version can use.
+/// A connection URI as libpq reads it (PostgreSQL manual, "Connection URIs").
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl {
+    uri: String,
+}
+
+/// The URL names no database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnsupportedUrl {
-    /// PostgreSQL is not part of this version.
-    #[error("PostgreSQL is not supported by this version; use sqlite:PATH")]
-    Postgres,
-    /// Neither `sqlite:` nor anything else that is known.
-    #[error("a database is given as sqlite:PATH")]
+    /// Neither of the schemes that are known.
+    #[error("a database is given as sqlite:PATH or postgres://USER@HOST/DATABASE")]
     Scheme,
     /// `sqlite:` and nothing behind it, or a database in memory.
     #[error("sqlite: needs the path of a file")]
     NoPath,
+    /// `postgres:` without the slashes, or without a database.
+    #[error("PostgreSQL is given as postgres://USER@HOST/DATABASE")]
+    NoDatabase,
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite:PATH`, `sqlite://PATH` or `sqlite:///ABSOLUTE`; a relative path is taken below `folder`.
+    /// Reads `sqlite:PATH`, `sqlite://PATH`, `sqlite:///ABSOLUTE`, or `postgres://USER@HOST:PORT/DATABASE?…`, for which
+    /// `postgresql:` is another name. A relative path is taken below `folder`.
     pub fn parse(url: &str, folder: &Path) -> Result<Self, UnsupportedUrl> {
         let (scheme, rest) = url.split_once(':').ok_or(UnsupportedUrl::Scheme)?;
         match scheme {
-            "sqlite" => Self::sqlite(rest.strip_prefix("//").unwrap_or(rest), folder),
-            "postgres" | "postgresql" => Err(UnsupportedUrl::Postgres),
+            "sqlite" => SqliteUrl::parse(rest.strip_prefix("//").unwrap_or(rest), folder).map(Self::Sqlite),
+            "postgres" | "postgresql" => PostgresUrl::parse(url, rest).map(Self::Postgres),
             _ => Err(UnsupportedUrl::Scheme),
         }
     }
 
-    fn sqlite(path: &str, folder: &Path) -> Result<Self, UnsupportedUrl> {
+    /// The database file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(url) => Some(url.path()),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+impl SqliteUrl {
+    fn parse(path: &str, folder: &Path) -> Result<Self, UnsupportedUrl> {
         // SQLite itself gives `:memory:`, `file:` and a question mark other meanings.
         if path.is_empty() || path.starts_with(':') || path.starts_with("file:") || path.contains('?') {
             return Err(UnsupportedUrl::NoPath);
@@ -46,9 +73,71 @@ impl DatabaseUrl {
     }
 }
 
+impl PostgresUrl {
+    fn parse(url: &str, rest: &str) -> Result<Self, UnsupportedUrl> {
+        let place = rest.strip_prefix("//").ok_or(UnsupportedUrl::NoDatabase)?;
+        let place = place.split('?').next().unwrap_or_default();
+        // Without a name libpq takes that of the user, which nobody means.
+        let has_database = place.rsplit_once('/').is_some_and(|(_, database)| !database.is_empty());
+        if !has_database || url.contains('\0') {
+            return Err(UnsupportedUrl::NoDatabase);
+        }
+        Ok(Self { uri: url.to_owned() })
+    }
+
+    /// As libpq reads it, with `defaults` for what it does not say itself.
+    pub(crate) fn with_defaults(&self, defaults: &[(&str, &str)]) -> String {
+        let missing = defaults.iter().filter(|(name, _)| self.parameter(name).is_none());
+        missing.fold(self.uri.clone(), |uri, (name, value)| {
+            let separator = if uri.contains('?') { '&' } else { '?' };
+            format!("{uri}{separator}{name}={value}")
+        })
+    }
+
+    /// A text that may repeat what stands in here, without what is secret.
+    pub(crate) fn censor(&self, text: &str) -> String {
+        self.secrets().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+
+    /// Of the user, and whatever else libpq takes for a secret.
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let place = self.uri.split('?').next().unwrap_or_default();
+        let user = place.split_once("://").and_then(|(_, place)| place.rsplit_once('@'));
+        let of_user = user.and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
+        let others = ["password", "sslpassword"].into_iter().filter_map(|name| self.parameter(name));
+        of_user.into_iter().chain(others).filter(|secret| !secret.is_empty())
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let (_, parameters) = self.uri.split_once('?')?;
+        parameters.split('&').find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sqlite:{}", self.path.display())
+        match self {
+            Self::Sqlite(url) => write!(f, "sqlite:{}", url.path.display()),
+            Self::Postgres(url) => f.write_str(&url.censor(&url.uri)),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.censor(&self.uri))
+    }
+}
+
+impl From<&SqliteUrl> for DatabaseUrl {
+    fn from(url: &SqliteUrl) -> Self {
+        Self::Sqlite(url.clone())
+    }
+}
+
+impl From<&PostgresUrl> for DatabaseUrl {
+    fn from(url: &PostgresUrl) -> Self {
+        Self::Postgres(url.clone())
     }
 }
 
@@ -56,20 +145,55 @@ impl fmt::Display for DatabaseUrl {
 mod tests {
     use super::*;
 
+    fn parse(url: &str) -> Result<DatabaseUrl, UnsupportedUrl> {
+        DatabaseUrl::parse(url, Path::new("/data"))
+    }
+
     #[test]
     fn the_scheme_decides() {
-        let parse = |url: &str| DatabaseUrl::parse(url, Path::new("/data"));
         for url in ["sqlite:a.db", "sqlite://a.db"] {
-            assert_eq!(parse(url).unwrap().path(), Path::new("/data/a.db"));
+            assert_eq!(parse(url).unwrap().file(), Some(Path::new("/data/a.db")));
         }
-        assert_eq!(parse("sqlite:///var/a.db").unwrap().path(), Path::new("/var/a.db"));
-        assert_eq!(parse("postgres://u:secret@h/d"), Err(UnsupportedUrl::Postgres));
-        assert_eq!(parse("postgresql://h/d"), Err(UnsupportedUrl::Postgres));
+        assert_eq!(parse("sqlite:///var/a.db").unwrap().file(), Some(Path::new("/var/a.db")));
+        for url in ["postgres://u:secret@h/d", "postgresql://h/d", "postgres:///d?host=/run/postgresql"] {
+            assert!(matches!(parse(url), Ok(DatabaseUrl::Postgres(_))), "{url}");
+        }
         for url in ["a.db", "host=127.0.0.1 port=1 dbname=x", "mysql://h/d", "", "SQLITE:a.db"] {
             assert_eq!(parse(url), Err(UnsupportedUrl::Scheme), "{url}");
         }
         for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite:file:x", "sqlite:a.db?mode=ro"] {
             assert_eq!(parse(url), Err(UnsupportedUrl::NoPath), "{url}");
+        }
+        for url in
+            ["postgres:d", "postgres://h", "postgres://h/", "postgres://h/?dbname=/d", "postgres://h/d\0"]
+        {
+            assert_eq!(parse(url), Err(UnsupportedUrl::NoDatabase), "{url}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for (url, shown) in [
+            ("postgres://u:secret@h:5432/d", "postgres://u:***@h:5432/d"),
+            ("postgres://u:se:cr@et@h,i/d?sslmode=require", "postgres://u:***@h,i/d?sslmode=require"),
+            ("postgres://h/d?password=secret&user=u", "postgres://h/d?password=***&user=u"),
+            ("postgres://h/d?sslpassword=secret", "postgres://h/d?sslpassword=***"),
+            ("postgres://u@h/d", "postgres://u@h/d"),
+        ] {
+            assert_eq!(parse(url).unwrap().to_string(), shown);
+            assert_eq!(format!("{:?}", parse(url).unwrap()), format!("Postgres({shown})"));
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_no_default() {
+        for (url, completed) in [
+            ("postgres://h/d", "postgres://h/d?a=1&b=2"),
+            ("postgres://h/d?b=7", "postgres://h/d?b=7&a=1"),
+            ("postgres://h/d?ab=7", "postgres://h/d?ab=7&a=1&b=2"),
+        ] {
+            let Ok(DatabaseUrl::Postgres(url)) = parse(url) else { panic!("{url}") };
+            assert_eq!(url.with_defaults(&[("a", "1"), ("b", "2")]), completed);
         }
     }
 }

@@ -3,8 +3,8 @@ use attesto_core::{
     Watermark,
 };
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error};
 
+use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::row::{RowOf, instant};
 use crate::schema::users;
@@ -66,10 +66,13 @@ impl Read<'_> {
 impl Write<'_> {
     /// Adds a user, unless the name is taken.
     pub fn insert_user(&mut self, user: &User, event: &AuditEvent) -> Result<Added, StoreError> {
-        match diesel::insert_into(users::table).values(UserRow::from(user)).execute(self.connection) {
-            Ok(_) => {}
-            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => return Ok(Added::NameTaken),
-            Err(cause) => return Err(cause.into()),
+        let row = UserRow::from(user);
+        let added = on_either!(self.connection, |connection| diesel::insert_into(users::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(connection))?;
+        if added == 0 {
+            return Ok(Added::NameTaken);
         }
         self.record(event)?;
         Ok(Added::Yes)
@@ -77,6 +80,7 @@ impl Write<'_> {
 
     /// Disables a user and ends all sessions; enabling later revives none.
     pub fn disable_user(&mut self, id: &UserId, event: &AuditEvent) -> Result<Ending, StoreError> {
+        self.hold_user(id)?;
         let Some(user) = self.find_user(id)? else { return Ok(Ending::Unknown) };
         if user.disabled_at.is_some() {
             return Ok(Ending::AlreadyOver);
@@ -140,6 +144,7 @@ impl Write<'_> {
 
     /// Ends all sessions of a user: one watermark, one record, however many there are.
     pub fn revoke_user_sessions(&mut self, id: &UserId, event: &AuditEvent) -> Result<Ending, StoreError> {
+        self.hold_user(id)?;
         let Some(user) = self.find_user(id)? else { return Ok(Ending::Unknown) };
         let at = self.end_at(event.at)?;
         let watermark = user.watermark.raised(at);

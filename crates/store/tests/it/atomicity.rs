@@ -1,18 +1,13 @@
 //! A write happens as a whole or not at all, and one that fails does not disturb the next.
 
-use std::pin::{Pin, pin};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use attesto_core::{Event, PasswordHash, Reason, SessionId, User, UserId};
 use attesto_store::{StoreError, Write};
 
 use crate::fixture::{Database, NOW, event, session, user};
-
-/// How many writes may wait.
-const QUEUE: usize = 1024;
 
 #[tokio::test]
 async fn a_closure_that_fails_leaves_nothing_behind() {
@@ -86,39 +81,7 @@ async fn a_read_sees_one_state_and_waits_for_no_write() {
     assert_eq!(version(database.read(|read| read.find_user(&ada())).await), Some(2));
 }
 
-#[tokio::test]
-async fn a_full_queue_is_said_at_once() {
-    let database = Database::new().await;
-    let (release, blocked) = channel();
-    let (started, running) = channel();
-    let blocked = Mutex::new(blocked);
-    let mut first = pin!(database.store.write(move |_| {
-        started.send(()).unwrap();
-        wait(&blocked.lock().unwrap());
-        Ok(())
-    }));
-    assert!(poll(&mut first).is_pending());
-    wait(&running);
-
-    let mut waiting: Vec<_> = (0..QUEUE).map(|_| Box::pin(database.store.write(|_| Ok(())))).collect();
-    assert!(waiting.iter_mut().all(|write| poll(write).is_pending()));
-    let mut refused = pin!(database.store.write(|_| Ok(())));
-    assert!(matches!(poll(&mut refused), Poll::Ready(Err(StoreError::Overloaded))));
-
-    release.send(()).unwrap();
-    first.await.unwrap();
-    for write in waiting {
-        write.await.unwrap();
-    }
-    still_works(&database).await;
-}
-
-/// Sets a future going.
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-fn wait(signal: &Receiver<()>) {
+pub(crate) fn wait(signal: &Receiver<()>) {
     signal.recv().unwrap();
 }
 
@@ -130,7 +93,7 @@ fn change_everything(write: &mut Write<'_>) -> Result<(), StoreError> {
 }
 
 /// What failed left no gap in the feed.
-async fn still_works(database: &Database) {
+pub(crate) async fn still_works(database: &Database) {
     database.write(change_everything).await;
     let records = database.read(|read| read.list_revocations(0, 10)).await;
     assert!(records.iter().map(|record| record.seq).eq(1..=i64::try_from(records.len()).unwrap()));

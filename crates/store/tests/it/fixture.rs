@@ -1,6 +1,5 @@
 //! One database per test, with little in it, and its contents as text.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use attesto_core::{
@@ -10,11 +9,9 @@ use attesto_core::{
     Username, Watermark,
 };
 use attesto_store::{Changed, DatabaseUrl, Read, Store, StoreError, Write};
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::Text;
-use tempfile::TempDir;
+
+use crate::place::Place;
 
 /// When everything happens: not on a whole second, so that rounding shows.
 pub(crate) const NOW: Instant = Instant::from_millis(1_700_000_000_400);
@@ -43,16 +40,19 @@ pub(crate) const RS256: Line = Line { purpose: Purpose::Token, algorithm: Signin
 pub(crate) struct Database {
     pub(crate) store: Store,
     pub(crate) url: DatabaseUrl,
-    pub(crate) folder: TempDir,
+    pub(crate) place: Place,
 }
 
 impl Database {
     /// A new database that knows its authority and nothing else.
     pub(crate) async fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = url_in(folder.path());
+        Self::empty_at(Place::new()).await
+    }
+
+    async fn empty_at(place: Place) -> Self {
+        let url = place.url();
         let store = Store::create(&url).await.unwrap();
-        let database = Self { store, url, folder };
+        let database = Self { store, url, place };
         let authority = Authority {
             id: AuthorityId("a-test".to_owned()),
             issuer: "https://issuer.example".to_owned(),
@@ -67,7 +67,12 @@ impl Database {
 
     /// A database with the user `ada` and the client `web`.
     pub(crate) async fn new() -> Self {
-        let database = Self::empty().await;
+        Self::at(Place::new()).await
+    }
+
+    /// The same in a certain place.
+    pub(crate) async fn at(place: Place) -> Self {
+        let database = Self::empty_at(place).await;
         database
             .write(|write| {
                 write.insert_client(&client("web"), &event(Event::ClientAdded))?;
@@ -126,19 +131,18 @@ impl Database {
         self.read(move |read| read.find_standing(&id)).await.unwrap().session
     }
 
-    /// Changes the file behind the store's back, constraints or not.
+    /// Changes it behind the store's back, constraints or not.
     pub(crate) fn tamper(&self, sql: &str) {
-        tamper(&self.url, sql);
+        self.place.tamper(sql);
     }
 
     /// The rows of a table: `column=literal` for each column.
     pub(crate) fn rows(&self, table: &str) -> Vec<String> {
-        rows(&mut connect(&self.url), table)
+        self.place.rows(table)
     }
 
     pub(crate) fn tables(&self) -> Vec<String> {
-        let tables = "SELECT name AS text FROM sqlite_master WHERE type = 'table' ORDER BY name";
-        texts(&mut connect(&self.url), tables)
+        self.place.tables()
     }
 
     /// Every row of every table.
@@ -154,39 +158,6 @@ impl Database {
 /// What is in `after` and was not in `before`.
 pub(crate) fn added(before: &[String], after: &[String]) -> Vec<String> {
     after.iter().filter(|row| !before.contains(row)).cloned().collect()
-}
-
-pub(crate) fn url_in(folder: &Path) -> DatabaseUrl {
-    DatabaseUrl::parse("sqlite:attesto.db", folder).unwrap()
-}
-
-/// The database's own file and those that SQLite keeps beside it.
-pub(crate) fn files(url: &DatabaseUrl) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| PathBuf::from(format!("{}{suffix}", url.path().display())))
-}
-
-pub(crate) fn tamper(url: &DatabaseUrl, sql: &str) {
-    connect(url).batch_execute(&format!("PRAGMA ignore_check_constraints = ON; {sql}")).unwrap();
-}
-
-pub(crate) fn connect(url: &DatabaseUrl) -> SqliteConnection {
-    SqliteConnection::establish(url.path().to_str().unwrap()).unwrap()
-}
-
-fn rows(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
-    let columns = texts(connection, &format!("SELECT name AS text FROM pragma_table_info('{table}')"));
-    let row: Vec<_> = columns.iter().map(|name| format!("'{name}=' || quote({name})")).collect();
-    texts(connection, &format!("SELECT {} AS text FROM {table} ORDER BY 1", row.join(" || ' ' || ")))
-}
-
-fn texts(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Text)]
-        text: String,
-    }
-    let rows: Vec<Row> = diesel::sql_query(query).load(connection).unwrap();
-    rows.into_iter().map(|row| row.text).collect()
 }
 
 pub(crate) fn event(event: Event) -> AuditEvent {

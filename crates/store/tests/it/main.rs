@@ -1,4 +1,5 @@
-//! The store on real SQLite files. What many writers do is tried with many processes, each with its own connections.
+//! The store on real databases: SQLite files, or with `ATTESTO_TEST_ON=postgres` databases of a PostgreSQL cluster. What
+//! many writers do is tried with many processes, each with its own connections.
 
 mod atomicity;
 mod bounds;
@@ -8,8 +9,8 @@ mod feed;
 mod fixture;
 mod key_change;
 mod key_use;
-mod migration;
-mod opening;
+mod place;
+mod postgres;
 mod processes;
 mod purge;
 mod refresh;
@@ -17,4 +18,5 @@ mod round_trip;
 mod server;
 mod session;
 mod sign_in;
+mod sqlite;
 mod throttle;

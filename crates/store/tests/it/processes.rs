@@ -7,7 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use attesto_store::{DatabaseUrl, Store};
 
-use crate::{feed, key_change, key_use, opening, session, throttle};
+use crate::sqlite::opening;
+use crate::{feed, key_change, key_use, session, throttle};
 
 /// Names role, number and database. A worker without it has nothing to do.
 const WORKER: &str = "ATTESTO_STORE_WORKER";
@@ -87,7 +88,7 @@ fn worker() {
     let role = ROLES.into_iter().find(|known| format!("{known:?}") == role).unwrap();
     let number = next().parse().unwrap();
     let url = DatabaseUrl::parse(next(), Path::new("/")).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(work(role, number, &url));
 }
 

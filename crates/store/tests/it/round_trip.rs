@@ -13,6 +13,7 @@ use crate::fixture::{
     Database, LINES, LONGEST_ACCESS_LIFETIME, LONGEST_JWKS_LIFETIME, LONGEST_REFRESH_LIFETIME, NOW, RS256,
     STATES, claims, client, digest, event, key, key_change, scope, session, user,
 };
+use crate::place::Place;
 use crate::server::report;
 
 const LATER: Instant = Instant::from_millis(NOW.as_millis() + 1);
@@ -159,8 +160,8 @@ async fn the_use_of_keys() {
 
 #[tokio::test]
 async fn the_authority_is_written_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = attesto_store::Store::create(&crate::fixture::url_in(folder.path())).await.unwrap();
+    let place = Place::new();
+    let store = attesto_store::Store::create(&place.url()).await.unwrap();
     assert_eq!(store.read(|read| read.find_authority()).await.unwrap(), None);
     let authority = Authority {
         id: AuthorityId("a-1".to_owned()),

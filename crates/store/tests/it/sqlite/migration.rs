@@ -5,7 +5,9 @@ use attesto_store::Store;
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::fixture::{Database, connect, url_in};
+use super::file::{connect, url_in};
+use crate::fixture::Database;
+use crate::place::Place;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -123,7 +125,7 @@ fn old_database() -> Database {
     connection.batch_execute("PRAGMA journal_mode = WAL").unwrap();
     assert_eq!(connection.run_next_migration(MIGRATIONS).unwrap().to_string(), "0001");
     connection.batch_execute(ROWS_OF_0_1_0).unwrap();
-    Database { store: Store::open(&url).unwrap(), url, folder }
+    Database { store: Store::open(&url).unwrap(), url, place: Place::Folder(folder) }
 }
 
 /// A row of version 0.1.0, as the migration leaves it.

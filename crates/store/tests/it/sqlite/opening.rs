@@ -10,7 +10,9 @@ use attesto_store::{DatabaseUrl, OpenError, ServerLock, Store};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 
-use crate::fixture::{Database, connect, files, tamper, url_in};
+use super::file::{connect, files, path, tamper, url_in};
+use crate::fixture::Database;
+use crate::place::Place;
 use crate::processes::{Role, Worker, say, this_binary, wait_to_go_on};
 
 /// Makes something where the database should be.
@@ -22,22 +24,22 @@ const FOREIGN: &str = "URL is not a database of Attesto";
 async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
     let table: [(&str, Make, &str); 8] = [
         ("nothing", |_| (), "there is no database at URL; `attesto init` makes one"),
-        ("an empty file", |path| fs::write(path, "").unwrap(), "there is no database at URL"),
-        ("a letter", |path| fs::write(path, "x").unwrap(), FOREIGN),
-        ("a text", |path| fs::write(path, "word\n".repeat(2000)).unwrap(), FOREIGN),
-        ("another program's database", |path| other_program(path, "t (x)"), FOREIGN),
-        ("a table of that name", |path| other_program(path, "schema_requirement (x)"), FOREIGN),
-        ("no requirement", |path| other_program(path, "schema_requirement (minimum_binary TEXT)"), FOREIGN),
+        ("an empty file", |file| fs::write(file, "").unwrap(), "there is no database at URL"),
+        ("a letter", |file| fs::write(file, "x").unwrap(), FOREIGN),
+        ("a text", |file| fs::write(file, "word\n".repeat(2000)).unwrap(), FOREIGN),
+        ("another program's database", |file| other_program(file, "t (x)"), FOREIGN),
+        ("a table of that name", |file| other_program(file, "schema_requirement (x)"), FOREIGN),
+        ("no requirement", |file| other_program(file, "schema_requirement (minimum_binary TEXT)"), FOREIGN),
         (
             "a directory",
-            |path| fs::create_dir(path).unwrap(),
+            |file| fs::create_dir(file).unwrap(),
             "cannot open URL: unable to open database file",
         ),
     ];
     for (what, make, expected) in table {
         let folder = tempfile::tempdir().unwrap();
         let url = url_in(folder.path());
-        make(url.path());
+        make(path(&url));
         let before = listing(folder.path());
         let refused = refused(&url).to_string();
         assert!(refused.starts_with(&expected.replace("URL", &url.to_string())), "{what}: {refused}");
@@ -48,9 +50,9 @@ async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_damaged_database_is_not_called_a_foreign_one() {
     let (folder, url) = closed().await;
-    let mut bytes = fs::read(url.path()).unwrap();
+    let mut bytes = fs::read(path(&url)).unwrap();
     bytes[100..4096].fill(0xff);
-    fs::write(url.path(), bytes).unwrap();
+    fs::write(path(&url), bytes).unwrap();
     let before = listing(folder.path());
     let refused = refused(&url);
     assert!(
@@ -95,16 +97,16 @@ async fn an_older_schema_is_refused_by_what_never_changes_it() {
 #[tokio::test]
 async fn what_exists_is_not_created_again() {
     let (folder, ours) = closed().await;
-    let path = |name: &str| DatabaseUrl::parse(&format!("sqlite:{name}"), folder.path()).unwrap();
+    let named = |name: &str| DatabaseUrl::parse(&format!("sqlite:{name}"), folder.path()).unwrap();
     fs::write(folder.path().join("text"), "word").unwrap();
     fs::create_dir(folder.path().join("directory")).unwrap();
     let before = listing(folder.path());
-    for url in [ours, path("text"), path("directory")] {
+    for url in [ours, named("text"), named("directory")] {
         let refused = Store::create(&url).await.err().unwrap();
         assert!(matches!(&refused, OpenError::Exists(named) if *named == url), "{refused}");
         assert_eq!(listing(folder.path()), before);
     }
-    let refused = Store::create(&path("absent/attesto.db")).await.err().unwrap();
+    let refused = Store::create(&named("absent/attesto.db")).await.err().unwrap();
     assert!(matches!(refused, OpenError::Unreachable { .. }), "{refused}");
     assert_eq!(listing(folder.path()), before);
 }
@@ -113,10 +115,10 @@ async fn what_exists_is_not_created_again() {
 async fn an_interrupted_start_is_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let url = url_in(folder.path());
-    fs::write(url.path(), "").unwrap();
-    allow(url.path(), 0o644);
+    fs::write(path(&url), "").unwrap();
+    allow(path(&url), 0o644);
     Store::create(&url).await.unwrap();
-    assert_eq!(fs::metadata(url.path()).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(path(&url)).unwrap().mode() & 0o777, 0o600);
     assert!(matches!(Store::create(&url).await, Err(OpenError::Exists(_))));
 }
 
@@ -135,7 +137,8 @@ async fn a_path_is_taken_as_it_is() {
 async fn only_its_owner_reads_a_database() {
     let database = Database::new().await;
     let lock = ServerLock::acquire(&database.url).unwrap();
-    let lock_file = database.folder.path().join("attesto.db.lock");
+    let Place::Folder(folder) = &database.place else { panic!() };
+    let lock_file = folder.path().join("attesto.db.lock");
     for path in files(&database.url).iter().chain([&lock_file]) {
         assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o600, "{}", path.display());
     }
@@ -146,15 +149,15 @@ async fn only_its_owner_reads_a_database() {
 async fn what_cannot_be_written_is_refused_when_it_is_opened() {
     for (what, file, inside) in [("its file", 0o444, 0o777), ("its folder", 0o666, 0o555)] {
         let (folder, url) = closed().await;
-        let before = fs::read(url.path()).unwrap();
-        allow(url.path(), file);
+        let before = fs::read(path(&url)).unwrap();
+        allow(path(&url), file);
         allow(folder.path(), inside);
         let mut opening = Worker::spawn(&mut as_nobody(folder.path()), Role::Open, 0, &url);
         let said = opening.finish();
         allow(folder.path(), 0o700);
         assert_eq!(said.len(), 1);
         assert!(said[0].starts_with("cannot open"), "{what} is read-only: {said:?}");
-        assert_eq!(fs::read(url.path()).unwrap(), before, "{what}");
+        assert_eq!(fs::read(path(&url)).unwrap(), before, "{what}");
     }
 }
 
@@ -215,13 +218,13 @@ async fn closed_after(tampering: &str) -> (TempDir, DatabaseUrl) {
     tamper(&database.url, &format!("{tampering}; PRAGMA wal_checkpoint(TRUNCATE)"));
     let folder = tempfile::tempdir().unwrap();
     let url = url_in(folder.path());
-    fs::copy(database.url.path(), url.path()).unwrap();
+    fs::copy(path(&database.url), path(&url)).unwrap();
     (folder, url)
 }
 
-fn other_program(path: &Path, table: &str) {
-    fs::write(path, "").unwrap();
-    let url = url_in(path.parent().unwrap());
+fn other_program(file: &Path, table: &str) {
+    fs::write(file, "").unwrap();
+    let url = url_in(file.parent().unwrap());
     connect(&url).batch_execute(&format!("CREATE TABLE {table}")).unwrap();
 }
 
@@ -251,7 +254,7 @@ fn as_nobody(mine: &Path) -> Command {
 async fn a_link_to_a_database_leads_to_the_same_lock() {
     let (folder, url) = closed().await;
     let link = DatabaseUrl::parse("sqlite:link.db", folder.path()).unwrap();
-    std::os::unix::fs::symlink(url.path(), link.path()).unwrap();
+    std::os::unix::fs::symlink(path(&url), path(&link)).unwrap();
     let _lock = ServerLock::acquire(&url).unwrap();
     assert!(matches!(ServerLock::acquire(&link), Err(OpenError::InUse(_))));
 }

@@ -1,0 +1,102 @@
+//! PostgreSQL: a pool of connections, one transaction per read or write, and any number of servers beside this one.
+//!
+//! Nothing here outlives a transaction, so that a pooler may give each of them another connection: no prepared statement,
+//! no setting, no lock.
+
+mod connection;
+mod transaction;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::error::{OpenError, StoreError};
+use crate::migration;
+use crate::pool::Connections;
+use crate::store::{Read, Write};
+use crate::url::PostgresUrl;
+
+/// How many connections a server takes at most. More would not make a database faster.
+const CONNECTIONS: u32 = 16;
+
+/// How long a request waits until one of them is free.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(crate) struct Postgres {
+    pool: Connections,
+    /// One for each connection: whoever waits for one takes no thread meanwhile.
+    places: Arc<Semaphore>,
+}
+
+impl Postgres {
+    /// Opens a database without tables.
+    pub(crate) fn create(url: &PostgresUrl) -> Result<Self, OpenError> {
+        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, cause))?;
+        if !migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, cause))? {
+            return Err(OpenError::Exists(url.into()));
+        }
+        Ok(Self::connect(url))
+    }
+
+    /// Opens a database of ours.
+    pub(crate) fn open(url: &PostgresUrl) -> Result<Self, OpenError> {
+        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, cause))?;
+        if migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, cause))? {
+            return Err(OpenError::Absent(url.into()));
+        }
+        migration::check_requirement(&mut connection, &url.into())?;
+        Ok(Self::connect(url))
+    }
+
+    fn connect(url: &PostgresUrl) -> Self {
+        let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
+        let url = url.clone();
+        Self { pool: crate::pool::connections(CONNECTIONS, PATIENCE, move || connection::open(&url)), places }
+    }
+
+    pub(crate) async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.with_pool(move |pool| transaction::read(pool, queries)).await
+    }
+
+    pub(crate) async fn write<T, F>(&self, changes: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.with_pool(move |pool| transaction::write(pool, changes)).await
+    }
+
+    pub(crate) async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.with_pool(|pool| migration::run_together(&mut *transaction::connection(pool)?)).await
+    }
+
+    pub(crate) async fn is_pending(&self) -> Result<bool, StoreError> {
+        self.with_pool(|pool| migration::is_pending(&mut *transaction::connection(pool)?)).await
+    }
+
+    async fn with_pool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connections) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place = self.place().await?;
+        let pool = self.pool.clone();
+        let working = spawn_blocking(move || {
+            // Held until the connection is back, also if nobody waits for the answer any more.
+            let _place = place;
+            work(&pool)
+        });
+        working.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let place = timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        place.map_err(|_| StoreError::Overloaded)?.map_err(|_| StoreError::Abandoned)
+    }
+}

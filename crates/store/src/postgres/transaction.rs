@@ -1,0 +1,110 @@
+use std::time::{Duration, Instant};
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::r2d2::PooledConnection;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::{Connection, QueryResult};
+
+use crate::connection::AnyConnection;
+use crate::error::StoreError;
+use crate::pool::{Connections, Opener};
+use crate::store::{Read, Write};
+
+/// One consistent state for all queries. No statement takes longer than a request may.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '5s'";
+
+/// Every change is guarded, and what a decision rests on is locked before it is read.
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5s'; \
+                     SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// How often a write runs that the database would not let through, and until when another time is begun.
+const ATTEMPTS: u32 = 4;
+const ATTEMPTS_FOR: Duration = Duration::from_secs(1);
+
+pub(crate) fn read<T>(
+    pool: &Connections,
+    queries: impl FnOnce(&mut Read<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut connection = begin(pool, READ)?;
+    let outcome = queries(&mut Read { connection: &mut connection });
+    // What was read is read, whatever becomes of the transaction.
+    let _ = roll_back(&mut connection);
+    outcome
+}
+
+/// `changes` are run again if others were in their way.
+pub(crate) fn write<T>(
+    pool: &Connections,
+    changes: impl Fn(&mut Write<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let since = Instant::now();
+    let mut attempt = 1;
+    loop {
+        let mut connection = begin(pool, WRITE)?;
+        let refused = match changes(&mut Write::on(&mut connection)) {
+            Ok(value) => return commit(&mut connection).map(|()| value),
+            Err(refused) => refused,
+        };
+        let _ = roll_back(&mut connection);
+        if !deserves_another_attempt(&refused) || attempt == ATTEMPTS || since.elapsed() > ATTEMPTS_FOR {
+            return Err(refused);
+        }
+        attempt += 1;
+    }
+}
+
+pub(crate) fn connection(pool: &Connections) -> Result<PooledConnection<Opener>, StoreError> {
+    pool.get().map_err(|cause| StoreError::Connection(cause.to_string()))
+}
+
+/// Begins on a connection that works: when the server was away, those of before are all broken, and nobody knows it yet.
+fn begin(pool: &Connections, sql: &str) -> Result<PooledConnection<Opener>, StoreError> {
+    for _ in 0..pool.max_size() {
+        let mut connection = connection(pool)?;
+        match begin_on(&mut connection, sql) {
+            Ok(()) => return Ok(connection),
+            Err(cause) if is_closed(&cause) => discard(&mut connection),
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+    Err(StoreError::Connection("all of them are broken".to_owned()))
+}
+
+fn begin_on(connection: &mut AnyConnection, sql: &str) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Postgres(connection) => AnsiTransactionManager::begin_transaction_sql(connection, sql),
+        AnyConnection::Sqlite(connection) => AnsiTransactionManager::begin_transaction(connection),
+    }
+}
+
+fn roll_back(connection: &mut AnyConnection) -> QueryResult<()> {
+    <AnyConnection as Connection>::TransactionManager::rollback_transaction(connection)
+}
+
+/// If the connection breaks meanwhile, nobody knows whether it is committed. A change that is asked for again finds out.
+fn commit(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    <AnyConnection as Connection>::TransactionManager::commit_transaction(connection)
+        .map_err(|cause| StoreError::NotCommitted(cause.to_string()))
+}
+
+fn is_closed(cause: &Error) -> bool {
+    matches!(cause, Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _))
+}
+
+/// The pool does not take it back.
+fn discard(connection: &mut AnyConnection) {
+    <AnyConnection as Connection>::TransactionManager::transaction_manager_status_mut(connection)
+        .set_in_error();
+}
+
+/// Whether others were in the way (40001, 40P01, 55P03), or the connection broke: nothing was committed. Diesel tells
+/// deadlocks and locks that were waited for too long from nothing else that it does not know.
+fn deserves_another_attempt(refused: &StoreError) -> bool {
+    let StoreError::Database(Error::DatabaseError(kind, _)) = refused else { return false };
+    matches!(
+        kind,
+        DatabaseErrorKind::SerializationFailure
+            | DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::Unknown
+    )
+}

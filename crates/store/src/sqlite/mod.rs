@@ -1,0 +1,97 @@
+//! SQLite: one file, one thread that writes, and readers beside it.
+
+mod connection;
+mod file;
+mod server_lock;
+mod writer;
+
+use diesel::Connection;
+use diesel::connection::SimpleConnection;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+
+use crate::connection::AnyConnection;
+use crate::error::{OpenError, StoreError};
+use crate::migration;
+use crate::pool::Connections;
+use crate::store::{Read, Write};
+use crate::url::SqliteUrl;
+
+pub use server_lock::ServerLock;
+use writer::{Change, Writer};
+
+pub(crate) struct Sqlite {
+    readers: Connections,
+    writer: Writer,
+}
+
+impl Sqlite {
+    /// Makes an empty file, or takes one as an interrupted start leaves it.
+    pub(crate) fn create(url: &SqliteUrl) -> Result<Self, OpenError> {
+        file::create_file(url)?;
+        if !connection::plain(url).is_ok_and(|mut connection| migration::is_blank_file(&mut connection, url))
+        {
+            return Err(OpenError::Exists(url.into()));
+        }
+        file::hide_file(url)?;
+        Self::connect(url)
+    }
+
+    /// Opens a file that is a database of ours.
+    pub(crate) fn open(url: &SqliteUrl) -> Result<Self, OpenError> {
+        let mut connection = connection::plain(url)?;
+        if migration::is_blank_file(&mut connection, url) {
+            return Err(OpenError::Absent(url.into()));
+        }
+        migration::check_requirement(&mut connection, &url.into())?;
+        connection::require_writable(&mut connection, url)?;
+        Self::connect(url)
+    }
+
+    fn connect(url: &SqliteUrl) -> Result<Self, OpenError> {
+        Ok(Self { writer: Writer::start(url)?, readers: connection::readers(url)? })
+    }
+
+    pub(crate) async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = self.readers.clone();
+        let reading = spawn_blocking(move || {
+            let mut connection = readers.get().map_err(|cause| StoreError::Connection(cause.to_string()))?;
+            connection.transaction(|connection| queries(&mut Read { connection }))
+        });
+        reading.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    /// Commits `changes` together with those of others that wait as well.
+    pub(crate) async fn write<T, F>(&self, changes: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.writer.submit(Change::new(changes, answer))?;
+        answered.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    /// Runs a job on the connection that writes, in no transaction.
+    pub(crate) async fn alone<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.writer.submit_alone(move |connection| {
+            // Nobody listens any more if the caller hung up; what was done stays done.
+            let _ = answer.send(job(connection));
+        })?;
+        answered.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    /// Folds the write-ahead log into the database file.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.alone(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)).await
+    }
+}

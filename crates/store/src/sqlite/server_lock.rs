@@ -1,0 +1,49 @@
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::error::OpenError;
+use crate::url::{DatabaseUrl, SqliteUrl};
+
+/// Held by the one server of an SQLite database; released by the operating system however the server ends. A
+/// PostgreSQL database has any number of servers.
+pub struct ServerLock {
+    _file: Option<File>,
+}
+
+impl ServerLock {
+    /// Takes the lock, or says that another server has it. Commands that are no server need none.
+    pub fn acquire(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        match url {
+            DatabaseUrl::Sqlite(url) => Ok(Self { _file: Some(lock(url)?) }),
+            DatabaseUrl::Postgres(_) => Ok(Self { _file: None }),
+        }
+    }
+}
+
+fn lock(url: &SqliteUrl) -> Result<File, OpenError> {
+    let unreachable = |cause: std::io::Error| OpenError::unreachable(url, cause);
+    let mut path = real_path(url.path()).map_err(unreachable)?.into_os_string();
+    path.push(".lock");
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    // Whoever can open the file can lock it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(unreachable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.into())),
+        Err(TryLockError::Error(cause)) => Err(unreachable(cause)),
+    }
+}
+
+/// Where the database really is, so that a link to it leads to the same lock. It need not exist yet.
+fn real_path(path: &Path) -> std::io::Result<PathBuf> {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(_), Some(folder), Some(name)) => {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            Ok(folder.canonicalize()?.join(name))
+        }
+        (real, _, _) => real,
+    }
+}

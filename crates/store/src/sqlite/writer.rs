@@ -1,0 +1,208 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use diesel::QueryResult;
+use diesel::connection::SimpleConnection;
+use tokio::sync::oneshot;
+
+use super::connection;
+use crate::connection::AnyConnection;
+use crate::error::{OpenError, StoreError};
+use crate::store::Write;
+use crate::url::SqliteUrl;
+
+/// How many writes may wait for those that run; beyond that the answer is "overloaded" at once.
+const QUEUE: usize = 1024;
+
+/// How many writes become durable together: one wait for the disk for all of them.
+const GROUP: usize = 64;
+
+/// A write that has waited this long behind others is dropped instead of run: whoever asked for it was promised an
+/// answer, and a queue behind a stuck database must not grow into minutes.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The one thread of this process that writes. Dropping it waits for what is queued and closes the connection, so that
+/// the last one to leave folds the write-ahead log into the database file.
+pub(crate) struct Writer {
+    /// Always there, until it is dropped.
+    queue: Option<SyncSender<Queued>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Queued {
+    job: Job,
+    since: Instant,
+}
+
+enum Job {
+    Change(Box<dyn Grouped>),
+    Alone(Box<dyn FnOnce(&mut AnyConnection) + Send>),
+}
+
+/// Changes that are committed together with those of others.
+trait Grouped: Send {
+    /// Makes the changes; says whether they may stay.
+    fn make(&mut self, connection: &mut AnyConnection) -> bool;
+
+    /// Tells who asked for them how they ended, now that the group is or is not on the disk.
+    fn answer(self: Box<Self>, committed: Result<(), &str>);
+}
+
+/// The changes of one caller, and where the answer goes.
+pub(crate) struct Change<T, F> {
+    changes: F,
+    made: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Change<T, F> {
+    pub(crate) fn new(changes: F, answer: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { changes, made: None, answer }
+    }
+}
+
+impl<T, F> Grouped for Change<T, F>
+where
+    T: Send,
+    F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send,
+{
+    fn make(&mut self, connection: &mut AnyConnection) -> bool {
+        let made = (self.changes)(&mut Write::on(connection));
+        self.made.insert(made).is_ok()
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &str>) {
+        let outcome = match (self.made, committed) {
+            (Some(Ok(_)) | None, Err(cause)) => Err(StoreError::NotCommitted(cause.to_owned())),
+            (Some(made), _) => made,
+            // It panicked, and the panic is in the log.
+            (None, Ok(())) => Err(StoreError::Abandoned),
+        };
+        // Nobody listens any more if the caller hung up; what was committed stays committed.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+impl Writer {
+    pub(crate) fn start(url: &SqliteUrl) -> Result<Self, OpenError> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let worker = Worker { url: url.clone(), connection: connection::writer(url)? };
+        let thread = thread::Builder::new()
+            .name("attesto-writer".to_owned())
+            .spawn(move || worker.run(&jobs))
+            .map_err(|cause| OpenError::unreachable(url, cause))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Queues changes behind those that wait.
+    pub(crate) fn submit<T, F>(&self, change: Change<T, F>) -> Result<(), StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.queue(Job::Change(Box::new(change)))
+    }
+
+    /// Queues what cannot run within a transaction.
+    pub(crate) fn submit_alone(
+        &self,
+        job: impl FnOnce(&mut AnyConnection) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.queue(Job::Alone(Box::new(job)))
+    }
+
+    fn queue(&self, job: Job) -> Result<(), StoreError> {
+        let queue = self.queue.as_ref().ok_or(StoreError::Abandoned)?;
+        queue.try_send(Queued { job, since: Instant::now() }).map_err(|refused| match refused {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Abandoned,
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // It catches the panics of its jobs; there is nobody left to tell of another.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    url: SqliteUrl,
+    connection: AnyConnection,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<Queued>) {
+        while let Ok(first) = jobs.recv() {
+            let waiting = std::iter::once(first).chain(jobs.try_iter()).take(GROUP);
+            let mut group = Vec::new();
+            for Queued { job, since } in waiting {
+                match job {
+                    _ if since.elapsed() > LONGEST_WAIT => {}
+                    Job::Change(change) => group.push(change),
+                    Job::Alone(job) => {
+                        self.commit(std::mem::take(&mut group));
+                        self.run_alone(job);
+                    }
+                }
+            }
+            self.commit(group);
+        }
+    }
+
+    fn run_alone(&mut self, job: Box<dyn FnOnce(&mut AnyConnection) + Send>) {
+        if catch_unwind(AssertUnwindSafe(|| job(&mut self.connection))).is_err() {
+            self.reconnect();
+        }
+    }
+
+    /// All of a group become durable, each that may stay, and only then is anybody answered.
+    fn commit(&mut self, mut group: Vec<Box<dyn Grouped>>) {
+        if group.is_empty() {
+            return;
+        }
+        let committed = self.try_commit(&mut group).map_err(|cause| cause.to_string());
+        if committed.is_err() {
+            self.reconnect();
+        }
+        for change in group {
+            change.answer(committed.as_ref().map(|()| ()).map_err(String::as_str));
+        }
+    }
+
+    fn try_commit(&mut self, group: &mut [Box<dyn Grouped>]) -> QueryResult<()> {
+        self.connection.batch_execute("BEGIN IMMEDIATE")?;
+        for change in group {
+            self.make(change.as_mut())?;
+        }
+        self.connection.batch_execute("COMMIT")
+    }
+
+    /// One refusal takes nothing from the others. A full disk can end the whole transaction under a change: then there is
+    /// no savepoint left, this fails, and nothing more is run outside of a transaction.
+    fn make(&mut self, change: &mut dyn Grouped) -> QueryResult<()> {
+        self.connection.batch_execute("SAVEPOINT change")?;
+        let made = catch_unwind(AssertUnwindSafe(|| change.make(&mut self.connection)));
+        let end = if made.unwrap_or(false) { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
+        self.connection.batch_execute(end)
+    }
+
+    /// Whatever of a transaction is left goes with the connection. On failure the old one stays, without it, and the next
+    /// group tries again.
+    fn reconnect(&mut self) {
+        match connection::writer(&self.url) {
+            Ok(connection) => self.connection = connection,
+            Err(cause) => {
+                tracing::error!(%cause, "the writer could not reconnect");
+                // Fails where nothing is left.
+                let _ = self.connection.batch_execute("ROLLBACK");
+            }
+        }
+    }
+}

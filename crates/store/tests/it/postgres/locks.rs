@@ -1,0 +1,164 @@
+//! What is decided by a row that somebody else changes at the same time. Both orders are brought about: who came first
+//! is inside its transaction while the other one begins.
+
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use attesto_core::{
+    ClientId, Event, Instant, KeyState, KeyUse, RevocationKind, Rotation, ThrottleLimits, UserId,
+};
+use attesto_store::{Began, Kept, Rotated, Store, StoreError, ThrottleKeys, Write};
+
+use crate::atomicity::wait;
+use crate::fixture::{Database, NOW, RS256, event, keep, key, rotation, session};
+use crate::place::Place;
+use crate::postgres::Named;
+
+/// Ends all sessions of somebody.
+type End = fn(&mut Write<'_>) -> Result<(), StoreError>;
+
+const ENDS: [(&str, End); 3] = [
+    ("user", |write| {
+        write.revoke_user_sessions(&UserId("ada".to_owned()), &event(Event::SessionRevoked)).map(drop)
+    }),
+    ("client", |write| {
+        write.revoke_client_sessions(&ClientId("web".to_owned()), &event(Event::SessionRevoked)).map(drop)
+    }),
+    ("everybody", |write| write.revoke_all_sessions(&event(Event::SessionRevoked))),
+];
+
+/// The clock of the server that refreshes is ahead of the one that ends: what it issues is younger than the end.
+const AHEAD: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn what_is_refreshed_while_an_end_waits_is_ended_by_it() {
+    for (whose, end) in ENDS {
+        let database = database().await;
+        database.begin("s").await;
+        let next = Rotation { rotated_at: NOW + AHEAD, ..rotation("s", 1, "next") };
+        let (rotated, ()) = overlapping(&database, move |write| write.rotate_session(&next), end).await;
+        assert_eq!(rotated, Rotated::Yes, "{whose}");
+        let session = database.session("s").await;
+        assert!(session.revoked_at.is_some(), "{whose}: it was refreshed, and its end did not see it");
+        let records = database.read(|read| read.list_revocations(0, 10)).await;
+        let of_session = records.iter().filter(|record| record.kind == RevocationKind::Session as i32);
+        assert_eq!(of_session.count(), 1, "{whose}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_used_or_begun_while_an_end_waits_is_ended_by_it() {
+    for (whose, end) in ENDS {
+        let database = database().await;
+        let begun = database.begin("s").await;
+        let mut keep = keep(&begun, 1);
+        keep.access.issued_at = NOW + AHEAD;
+        let (kept, ()) = overlapping(&database, move |write| write.keep_session(&keep), end).await;
+        assert_eq!(kept, Kept::Yes, "{whose}");
+        assert!(database.session("s").await.revoked_at.is_some(), "{whose}");
+
+        let later = session("t", NOW + AHEAD + AHEAD);
+        let begin = move |write: &mut Write<'_>| write.insert_session(&later, 1, &event(Event::SignedIn));
+        let (began, ()) = overlapping(&database, begin, end).await;
+        assert_eq!(began, Began::Yes, "{whose}");
+        assert!(database.session("t").await.revoked_at.is_some(), "{whose}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_it_is_ended_waits_and_is_refused() {
+    for (whose, end) in ENDS {
+        let database = database().await;
+        let begun = database.begin("s").await;
+        let next = Rotation { rotated_at: NOW, ..rotation("s", 1, "next") };
+        let ((), rotated) = overlapping(&database, end, move |write| write.rotate_session(&next)).await;
+        assert_eq!(rotated, Rotated::LostRace, "{whose}");
+        let mut keep = keep(&begun, 1);
+        keep.access.issued_at = NOW;
+        let ((), kept) = overlapping(&database, end, move |write| write.keep_session(&keep)).await;
+        assert_eq!(kept, Kept::LostRace, "{whose}");
+        let again = session("t", NOW);
+        let begin = move |write: &mut Write<'_>| write.insert_session(&again, 1, &event(Event::SignedIn));
+        let ((), began) = overlapping(&database, end, begin).await;
+        assert_eq!(began, Began::Stale, "{whose}");
+    }
+}
+
+/// Of two ends at once the later one stands.
+#[tokio::test]
+async fn a_watermark_never_falls() {
+    let end_at = |at: Instant| {
+        move |write: &mut Write<'_>| {
+            let mut event = event(Event::SessionRevoked);
+            event.at = at;
+            write.revoke_user_sessions(&UserId("ada".to_owned()), &event)
+        }
+    };
+    let database = database().await;
+    overlapping(&database, end_at(NOW + AHEAD), end_at(NOW)).await;
+    let user = database.read(|read| read.find_user(&UserId("ada".to_owned()))).await.unwrap();
+    assert!(user.watermark.covers(NOW + AHEAD));
+}
+
+#[tokio::test]
+async fn no_attempt_goes_uncounted() {
+    let attempt = |write: &mut Write<'_>| {
+        let keys = ThrottleKeys::of_user(&UserId("ada".to_owned()), "::1");
+        write.reserve_attempt(&keys, ThrottleLimits::default(), NOW).map(drop)
+    };
+    let database = database().await;
+    database.write(attempt).await;
+    overlapping(&database, attempt, attempt).await;
+    let counters = database.rows("throttles");
+    assert!(counters.len() == 2 && counters.iter().all(|row| row.contains("failures=3")), "{counters:?}");
+}
+
+#[tokio::test]
+async fn no_signature_goes_uncounted() {
+    let used =
+        |write: &mut Write<'_>| write.raise_key_use("k", &KeyUse { latest_exp: Some(NOW), signatures: 5 });
+    let database = database().await;
+    database.begin_keys(vec![key("k", RS256, KeyState::Active)]).await;
+    database.write(used).await;
+    overlapping(&database, used, used).await;
+    let facts = database.read(|read| read.find_key_facts()).await;
+    assert_eq!(facts.of("k").signatures, 15);
+}
+
+/// Runs `second` in another process's place while `first` has done its work and not committed it. What both give.
+async fn overlapping<A, B>(
+    database: &Database,
+    first: impl Fn(&mut Write<'_>) -> Result<A, StoreError> + Send + 'static,
+    second: impl Fn(&mut Write<'_>) -> Result<B, StoreError> + Send + 'static,
+) -> (A, B)
+where
+    A: Send + 'static,
+    B: Send + 'static,
+{
+    let other = Store::open(&database.url).unwrap();
+    let (begun, is_begun) = channel();
+    let (release, is_released) = channel();
+    let is_released = Mutex::new(is_released);
+    let first = database.store.write(move |write| {
+        let outcome = first(write)?;
+        // Run again it would find the channel closed.
+        let _ = begun.send(());
+        wait(&is_released.lock().unwrap());
+        Ok(outcome)
+    });
+    let second = async {
+        tokio::task::spawn_blocking(move || wait(&is_begun)).await.unwrap();
+        let mut second = Box::pin(other.write(second));
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut second).await;
+        assert!(early.is_err(), "it waits for the first");
+        release.send(()).unwrap();
+        second.await.unwrap()
+    };
+    let (first, second) = tokio::join!(first, second);
+    (first.unwrap(), second)
+}
+
+async fn database() -> Database {
+    Database::at(Place::Postgres(Named::new())).await
+}

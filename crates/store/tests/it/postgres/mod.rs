@@ -1,0 +1,6 @@
+//! What only PostgreSQL has.
+
+mod locks;
+mod named;
+
+pub(crate) use named::Named;

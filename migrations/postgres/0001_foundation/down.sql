@@ -1,0 +1,10 @@
+DROP TABLE audit_events;
+DROP TABLE throttles;
+DROP TABLE revocations;
+DROP TABLE revocation_counter;
+DROP TABLE keys;
+DROP TABLE sessions;
+DROP TABLE clients;
+DROP TABLE users;
+DROP TABLE authority;
+DROP TABLE schema_requirement;
