@@ -46,7 +46,7 @@ pub async fn prepare(folder: &Path, address: SocketAddr) -> Result<Ready, Failur
     make_folder(folder)?;
     let database = DatabaseUrl::parse(DATABASE, folder).map_err(|wrong| Failure::new(wrong.to_string()))?;
     let lock = ServerLock::acquire(&database)?;
-    if database.path().exists() && !folder.join(DEV_FILE).exists() {
+    if database.file().is_some_and(Path::exists) && !folder.join(DEV_FILE).exists() {
         return Err(unusable(&folder.join(DEV_FILE), &"the file is gone, and its passwords with it"));
     }
     let file = read_or_create(folder, address)?;

@@ -1,8 +1,9 @@
 use std::io::{IsTerminal as _, stdin};
 
 use attesto_core::{CustomClaims, Instant, Password, User, UserId, Username, Watermark};
-use attesto_server::Passwords;
+use attesto_server::config::Settings;
 use attesto_server::init::{Beginning, Found, find, initialise};
+use attesto_server::{Passwords, StartError};
 use attesto_store::ServerLock;
 use serde_json::json;
 
@@ -15,9 +16,7 @@ use crate::output::Output;
 pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
     let settings = place.settings()?;
     if let Found::Initialised { issuer } = find(&settings).await? {
-        let sentence =
-            format!("{} is set up already, for {}; nothing was changed", settings.database, issuer);
-        return output.done(&sentence, &json!({"issuer": issuer, "created": false}));
+        return already(&settings, &issuer, output);
     }
     if stdin().is_terminal() {
         eprint!("Name of the first user: ");
@@ -32,8 +31,17 @@ pub async fn run(place: &Place, output: Output) -> Result<(), Failure> {
         settings.key_encryption_keys[0].display(),
     );
     let lock = ServerLock::acquire(&settings.database)?;
-    initialise(&lock, &settings, Beginning { user, clients: Vec::new() }, operator(), now()).await?;
-    output.done(&sentence, &json!({"issuer": settings.issuer, "created": true}))
+    let beginning = Beginning { user, clients: Vec::new() };
+    match initialise(&lock, &settings, beginning, operator(), now()).await {
+        Ok(()) => output.done(&sentence, &json!({"issuer": settings.issuer, "created": true})),
+        Err(StartError::AlreadyInitialised { issuer }) => already(&settings, &issuer, output),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn already(settings: &Settings, issuer: &str, output: Output) -> Result<(), Failure> {
+    let sentence = format!("{} is set up already, for {issuer}; nothing was changed", settings.database);
+    output.done(&sentence, &json!({"issuer": issuer, "created": false}))
 }
 
 /// A user who can sign in, with a password that was chosen by somebody.

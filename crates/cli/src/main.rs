@@ -10,6 +10,7 @@ mod feed;
 mod init;
 mod input;
 mod keys;
+mod migrate;
 mod output;
 mod serve;
 mod sessions;
@@ -47,6 +48,11 @@ enum Command {
     Init,
     /// Run the server
     Serve(serve::Serve),
+    /// Bring the schema of the database up to date
+    ///
+    /// Servers on SQLite do so when they start. Servers on PostgreSQL refuse an older schema: run this once, with the newer
+    /// program, while those of the version before go on. What is up to date already stays as it is.
+    Migrate,
     /// People who can sign in
     #[command(subcommand)]
     Users(users::Users),
@@ -108,6 +114,7 @@ async fn run(Cli { place, json, command }: Cli) -> Result<(), Failure> {
     match command {
         Command::Init => init::run(&place, output).await,
         Command::Serve(serve) => serve.run(&place).await,
+        Command::Migrate => migrate::run(&place, output).await,
         Command::Users(users) => users.run(&place, output).await,
         Command::Clients(clients) => clients.run(&place, output).await,
         Command::Sessions(sessions) => sessions.run(&place, output).await,

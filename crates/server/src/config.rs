@@ -538,7 +538,8 @@ mod tests {
         let settings = read(GOOD, &[]).unwrap();
         assert_eq!(settings.policy, Policy::default());
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-        assert!(settings.database.path().ends_with("attesto.db") && settings.database.path().is_absolute());
+        let file = settings.database.file().unwrap();
+        assert!(file.ends_with("attesto.db") && file.is_absolute());
         assert!(settings.key_encryption_keys[0].is_absolute());
         assert!(settings.simplejwt.rotates);
         let shown: Vec<_> = settings.metrics_from.iter().map(ToString::to_string).collect();
@@ -626,7 +627,10 @@ mod tests {
                 "attesto.toml: simplejwt_audience: is the issuer",
             ),
             (with("shutdown_delay_interval = \"1h\""), "attesto.toml: shutdown_delay_interval: lies between"),
-            (GOOD.replace("sqlite:", "postgres:"), "attesto.toml: database: PostgreSQL is not supported"),
+            (
+                GOOD.replace("sqlite:", "postgres:"),
+                "attesto.toml: database: PostgreSQL is given as postgres://",
+            ),
         ];
         for (toml, expected) in table {
             let error = read(&toml, &[]).unwrap_err();

@@ -46,7 +46,8 @@ pub async fn find(settings: &Settings) -> Result<Found, StartError> {
 }
 
 /// Sets everything up, in one transaction after the files are there. An interrupted start is simply repeated; a
-/// database that was set up before is never touched. The lock says that nobody else does it at the same time.
+/// database that was set up before is never touched. The lock says that nobody else does it on the same file at the same
+/// time; of those that do it on one PostgreSQL database, one does.
 pub async fn initialise(
     _lock: &ServerLock,
     settings: &Settings,
@@ -69,7 +70,7 @@ pub async fn initialise(
     let clients: Vec<Client> =
         std::iter::once(simplejwt_client(settings, now)).chain(beginning.clients).collect();
     let user = beginning.user;
-    store
+    let written = store
         .write(move |tx| {
             let event = |event| AuditEvent::new(event, actor.clone(), now);
             tx.insert_authority(&authority)?;
@@ -89,8 +90,19 @@ pub async fn initialise(
             }
             tx.insert_user(&user, &event(Event::UserAdded).user(&user.id))
         })
-        .await?;
-    Ok(())
+        .await;
+    match written {
+        Ok(_) => Ok(()),
+        Err(cause) => Err(already_initialised(settings).await.unwrap_or(cause.into())),
+    }
+}
+
+/// On PostgreSQL somebody else can be first: then nothing was written here, and the other is done.
+async fn already_initialised(settings: &Settings) -> Option<StartError> {
+    match find(settings).await {
+        Ok(Found::Initialised { issuer }) => Some(StartError::AlreadyInitialised { issuer }),
+        _ => None,
+    }
 }
 
 /// The client that the SimpleJWT endpoints issue for.

@@ -59,6 +59,12 @@ pub enum StartError {
     /// The database was never set up.
     #[error("this database was not set up yet; run `attesto init`")]
     NotInitialised,
+    /// Somebody else set the database up meanwhile.
+    #[error("the database was set up meanwhile, for {issuer}; nothing was changed")]
+    AlreadyInitialised {
+        /// For what.
+        issuer: String,
+    },
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -131,7 +137,7 @@ pub async fn open(
     require_issuer(&store, settings).await?;
     let sealing = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
     let lock = ServerLock::acquire(&settings.database)?;
-    store.migrate().await?;
+    store.prepare().await?;
     begin_key_ledger(&store, &sealing, &clock).await?;
     let read_at = Instant::now();
     let keeper = keeper_of(&store, sealing, settings, &clock).await?;

@@ -132,16 +132,32 @@ impl Checks {
 
     fn tests(&mut self) -> Result<(), Failure> {
         self.test(&["--workspace", "--exclude", VERIFIER])?;
+        if self.cluster.is_some() {
+            self.test_on_postgres()?;
+        }
         // Its backends one after the other, with everything else it has: aws-lc goes before ring.
         self.test(&["--package", VERIFIER, "--all-features"])?;
         let with_ring = features::all_but(self.workspace.package(VERIFIER), "aws-lc");
         self.test(&["--package", VERIFIER, "--no-default-features", "--features", &with_ring])
     }
 
+    /// What the store and the server do, once more on the other database, but for what a file alone can do.
+    fn test_on_postgres(&mut self) -> Result<(), Failure> {
+        let selection = ["--package", "attesto-store", "--package", "attesto-server", "--test", "it"];
+        self.test_with(
+            &[("ATTESTO_TEST_ON", "postgres")],
+            &[&selection[..], &["--", "--skip", "sqlite::"]].concat(),
+        )
+    }
+
     fn test(&mut self, selection: &[&str]) -> Result<(), Failure> {
+        self.test_with(&[], selection)
+    }
+
+    fn test_with(&mut self, variables: &[(&str, &str)], selection: &[&str]) -> Result<(), Failure> {
         let passed_before = self.tally.passed;
         let mut tests = command::cargo(["test", "--locked", "--no-fail-fast"]);
-        tests.args(selection).envs(self.environment.iter().cloned());
+        tests.args(selection).envs(self.environment.iter().cloned()).envs(variables.iter().copied());
         command::for_each_line(&mut tests, "the failures are listed above", |line| {
             print!("{line}");
             self.tally.add_line(line);

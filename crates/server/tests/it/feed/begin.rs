@@ -23,6 +23,8 @@ async fn of_version_0_2() -> Folder {
     let folder = authority.into_folder().await;
     folder.sql(include_str!("../../../../../migrations/sqlite/0003_feed/down.sql"));
     folder.sql("DELETE FROM __diesel_schema_migrations WHERE version = '0003'; DELETE FROM audit_events");
+    // A server would do this by itself on a file, and on PostgreSQL the operator.
+    Store::open(&folder.settings.database).unwrap().migrate().await.unwrap();
     folder
 }
 
