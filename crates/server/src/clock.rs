@@ -1,26 +1,68 @@
+mod database_time;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use attesto_core::Instant;
+use attesto_store::{Store, StoreError};
+
+use database_time::DatabaseTime;
 
 /// Where `now` comes from. Read once per request and handed down.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Instant + Send + Sync>);
+pub struct Clock(Arc<Source>);
+
+enum Source {
+    Machine,
+    Database(DatabaseTime),
+    Other(Box<dyn Fn() -> Instant + Send + Sync>),
+}
 
 impl Clock {
     /// The clock of this machine.
     pub fn system() -> Self {
-        Self::new(system_now)
+        Self(Arc::new(Source::Machine))
     }
 
     /// Any other source of instants.
     pub fn new(now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self(Arc::new(Source::Other(Box::new(now))))
+    }
+
+    /// The clock that all servers of a database have in common: that of the database, if it has one, instead of that of
+    /// this machine.
+    pub async fn of(self, store: &Store) -> Result<Self, StoreError> {
+        if !matches!(*self.0, Source::Machine) || store.now().await?.is_none() {
+            return Ok(self);
+        }
+        let clock = Self(Arc::new(Source::Database(DatabaseTime::start(system_now()))));
+        clock.compare(store).await?;
+        clock.compare(store).await?;
+        Ok(clock)
     }
 
     /// The present instant.
     pub fn now(&self) -> Instant {
-        (self.0)()
+        match &*self.0 {
+            Source::Machine => system_now(),
+            Source::Database(time) => time.now(),
+            Source::Other(now) => now(),
+        }
+    }
+
+    /// Whether it agrees with the database, if it has to.
+    pub fn is_steady(&self) -> bool {
+        !matches!(&*self.0, Source::Database(time) if !time.is_steady())
+    }
+
+    /// Asks the database for the time, if it is the one that counts.
+    pub async fn compare(&self, store: &Store) -> Result<(), StoreError> {
+        let Source::Database(time) = &*self.0 else { return Ok(()) };
+        let asked_at = time.elapsed();
+        if let Some(now) = store.now().await? {
+            time.correct(now, asked_at, time.elapsed());
+        }
+        Ok(())
     }
 }
 

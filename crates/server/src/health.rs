@@ -17,6 +17,9 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
     if app.keys.confirmed().is_err() {
         return plain(HttpResponse::ServiceUnavailable(), "the signing keys are not confirmed\n");
     }
+    if !app.clock.is_steady() {
+        return plain(HttpResponse::ServiceUnavailable(), "the clock of the database jumped\n");
+    }
     match app.store.read(|tx| tx.find_authority()).await {
         Ok(Some(_)) => plain(HttpResponse::Ok(), "ready\n"),
         Ok(None) | Err(_) => plain(HttpResponse::ServiceUnavailable(), "the database does not answer\n"),

@@ -23,6 +23,9 @@ const RECORD_LAG: Duration = Duration::from_secs(30 * 60);
 /// How often expired rows are looked for.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// How often the clock is compared with that of the database.
+const COMPARED_EVERY: Duration = Duration::from_secs(2);
+
 /// What the server does by itself.
 pub struct Jobs(Vec<JoinHandle<()>>);
 
@@ -31,6 +34,7 @@ impl Jobs {
     pub fn start(app: &web::Data<App>, audit_lifetime: Duration) -> Self {
         Self(vec![
             rt::spawn(purge_forever(app.clone(), audit_lifetime)),
+            rt::spawn(follow_clock(app.clone())),
             rt::spawn(follow_keys(app.clone())),
             rt::spawn(follow_feed(app.clone())),
             rt::spawn(report_keys(app.clone())),
@@ -43,6 +47,17 @@ impl Jobs {
         for job in self.0 {
             job.abort();
         }
+    }
+}
+
+/// Keeps to the time of the database. Never returns.
+async fn follow_clock(app: web::Data<App>) {
+    let mut ticks = interval(COMPARED_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // A database that is away is noticed by everybody else; the monotonic clock goes on meanwhile.
+        let _ = app.clock.compare(&app.store).await;
     }
 }
 

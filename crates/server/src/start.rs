@@ -134,6 +134,7 @@ pub async fn open(
     let Environment { clock, signers } = environment;
     attesto_keyring::self_test()?;
     let store = Store::open(&settings.database)?;
+    let clock = clock.of(&store).await?;
     require_issuer(&store, settings).await?;
     let sealing = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
     let lock = ServerLock::acquire(&settings.database)?;
@@ -177,7 +178,7 @@ pub async fn open(
 pub async fn keeper(store: &Store, settings: &Settings) -> Result<KeyKeeper, StartError> {
     require_issuer(store, settings).await?;
     let keks = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
-    keeper_of(store, keks, settings, &Clock::system()).await
+    keeper_of(store, keks, settings, &Clock::system().of(store).await?).await
 }
 
 async fn keeper_of(

@@ -37,7 +37,7 @@ impl Read<'_> {
     /// The database's own facts; `None` before it was initialised.
     pub fn find_authority(&mut self) -> Result<Option<Authority>, StoreError> {
         let row: Option<AuthorityRow> =
-            authority::table.select(AuthorityRow::as_select()).first(self.connection).optional()?;
+            authority::table.select(AuthorityRow::as_select()).get_result(self.connection).optional()?;
         row.map(Authority::try_from).transpose()
     }
 
@@ -55,13 +55,13 @@ impl Read<'_> {
 
     /// The issuer, whatever the version of the schema; `None` before the database was initialised.
     pub fn find_issuer(&mut self) -> Result<Option<String>, StoreError> {
-        Ok(authority::table.select(authority::issuer).first(self.connection).optional()?)
+        Ok(authority::table.select(authority::issuer).get_result(self.connection).optional()?)
     }
 
     /// The watermark of the whole authority: sessions that began at or before it are over, whoever's they are.
     pub fn find_watermark(&mut self) -> Result<Watermark, StoreError> {
         let at: Option<Option<i64>> =
-            authority::table.select(authority::watermark_at).first(self.connection).optional()?;
+            authority::table.select(authority::watermark_at).get_result(self.connection).optional()?;
         Ok(Watermark(instant(at.flatten())))
     }
 

@@ -59,8 +59,11 @@ impl ClientSettings {
 impl Read<'_> {
     /// The client of that identifier.
     pub fn find_client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        let row: Option<ClientRow> =
-            clients::table.find(&id.0).select(ClientRow::as_select()).first(self.connection).optional()?;
+        let row: Option<ClientRow> = clients::table
+            .find(&id.0)
+            .select(ClientRow::as_select())
+            .get_result(self.connection)
+            .optional()?;
         row.map(Client::try_from).transpose()
     }
 

@@ -27,9 +27,9 @@ impl Read<'_> {
     /// Where the feed stands; `None` before it was begun.
     pub fn find_feed_head(&mut self) -> Result<Option<FeedHead>, StoreError> {
         let row: Option<(i64, Vec<u8>)> =
-            feed::table.select((feed::epoch, feed::salt)).first(self.connection).optional()?;
+            feed::table.select((feed::epoch, feed::salt)).get_result(self.connection).optional()?;
         let Some((epoch, salt)) = row else { return Ok(None) };
-        let seq = revocation_counter::table.select(revocation_counter::seq).first(self.connection)?;
+        let seq = revocation_counter::table.select(revocation_counter::seq).get_result(self.connection)?;
         let salt = RowOf { table: "feed", row: "1" }.need("salt", salt.try_into())?;
         Ok(Some(FeedHead { feed: Feed { epoch: Instant::from_millis(epoch), salt }, seq }))
     }

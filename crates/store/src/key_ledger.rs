@@ -24,7 +24,7 @@ struct LedgerRow {
 impl Read<'_> {
     pub(crate) fn find_key_ledger(&mut self) -> Result<Option<KeyLedger>, StoreError> {
         let row: Option<LedgerRow> =
-            key_ledger::table.select(LedgerRow::as_select()).first(self.connection).optional()?;
+            key_ledger::table.select(LedgerRow::as_select()).get_result(self.connection).optional()?;
         row.map(KeyLedger::try_from).transpose()
     }
 }

@@ -31,7 +31,7 @@ impl Write<'_> {
             .execute(connection))?;
         self.hold_key_use(kid)?;
         let signatures: i64 =
-            key_uses::table.find(kid).select(key_uses::signatures).first(self.connection)?;
+            key_uses::table.find(kid).select(key_uses::signatures).get_result(self.connection)?;
         diesel::update(key_uses::table.find(kid))
             .set(key_uses::signatures.eq(signatures.saturating_add(used.signatures)))
             .execute(self.connection)?;

@@ -94,7 +94,7 @@ pub(crate) fn is_blank(connection: &mut AnyConnection) -> QueryResult<bool> {
 pub(crate) fn check_requirement(connection: &mut AnyConnection, url: &DatabaseUrl) -> Result<(), OpenError> {
     let needed: String = schema_requirement::table
         .select(schema_requirement::minimum_binary)
-        .first(connection)
+        .get_result(connection)
         .map_err(|cause| {
             if is_foreign(&cause) {
                 OpenError::Foreign(url.clone())

@@ -2,7 +2,9 @@ use attesto_core::{
     AuditEvent, Client, ClientId, CustomClaims, Ending, Instant, Keep, Reason, Repeat, RevocationKind,
     Rotation, Session, SessionId, Standing, User, UserId, Watermark,
 };
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
 
 use crate::client::ClientRow;
 use crate::connection::on_either;
@@ -89,11 +91,15 @@ impl Read<'_> {
             .inner_join(clients::table)
             .left_join(users::table)
             .filter(sessions::id.eq(&id.0))
-            .select((SessionRow::as_select(), ClientRow::as_select(), Option::<UserRow>::as_select()))
-            .first(self.connection)
+            .select((
+                SessionRow::as_select(),
+                ClientRow::as_select(),
+                Option::<UserRow>::as_select(),
+                sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
+            ))
+            .get_result(self.connection)
             .optional()?;
-        let watermark = self.find_watermark()?;
-        row.map(|row| standing(row, watermark)).transpose()
+        row.map(standing).transpose()
     }
 
     /// A page of sessions by identifier, after the given one; of one user or of all.
@@ -110,16 +116,20 @@ impl Read<'_> {
             .filter(sessions::id.gt(after))
             .order(sessions::id.asc())
             .limit(limit)
-            .select((SessionRow::as_select(), ClientRow::as_select(), Option::<UserRow>::as_select()))
+            .select((
+                SessionRow::as_select(),
+                ClientRow::as_select(),
+                Option::<UserRow>::as_select(),
+                sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
+            ))
             .into_boxed();
         if let Some(user_id) = user_id {
             query = query.filter(sessions::user_id.eq(&user_id.0));
         }
         let rows: Vec<StandingRow> = query.load(self.connection)?;
-        let watermark = self.find_watermark()?;
         rows.into_iter()
             .map(|row| {
-                let standing = standing(row, watermark)?;
+                let standing = standing(row)?;
                 Ok(ListedSession {
                     is_live: standing.gate(&standing.session.client_id, now).is_none(),
                     username: standing.user.map(|user| user.username.to_string()),
@@ -303,7 +313,8 @@ impl Write<'_> {
     }
 }
 
-type StandingRow = (SessionRow, ClientRow, Option<UserRow>);
+/// The last is the watermark of the whole authority.
+type StandingRow = (SessionRow, ClientRow, Option<UserRow>, Option<i64>);
 
 /// When a session was used last. It never goes back: what a clock that was ahead has signed is good until then, and an
 /// end has to know.
@@ -313,12 +324,12 @@ fn later_of(now: Instant) -> _ {
     diesel::dsl::case_when(sessions::last_used_at.gt(now), sessions::last_used_at).otherwise(now)
 }
 
-fn standing((session, client, user): StandingRow, watermark: Watermark) -> Result<Standing, StoreError> {
+fn standing((session, client, user, watermark): StandingRow) -> Result<Standing, StoreError> {
     Ok(Standing {
         session: session.try_into()?,
         client: client.try_into()?,
         user: user.map(User::try_from).transpose()?,
-        watermark,
+        watermark: Watermark(instant(watermark)),
     })
 }
 

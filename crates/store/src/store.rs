@@ -1,6 +1,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use attesto_core::Instant;
+
 use crate::connection::AnyConnection;
 use crate::error::{OpenError, StoreError};
 use crate::migration;
@@ -87,6 +89,14 @@ impl Store {
         match &*self.backend {
             Backend::Sqlite(sqlite) => sqlite.checkpoint().await,
             Backend::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// What time it is for a database that has a clock of its own, which its servers go by; `None` for a file.
+    pub async fn now(&self) -> Result<Option<Instant>, StoreError> {
+        match &*self.backend {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::Postgres(postgres) => postgres.now().await.map(Some),
         }
     }
 

@@ -43,14 +43,15 @@ impl Write<'_> {
         limits: ThrottleLimits,
         now: Instant,
     ) -> Result<Result<Reservation, Blocked>, StoreError> {
+        // Whoever is blocked waits for no lock: a flood of guesses at one name would hold up everybody.
+        if let Err(blocked) = self.reserved(keys, limits, now)? {
+            return Ok(Err(blocked));
+        }
         self.hold_counter(&keys.who)?;
         self.hold_counter(&keys.address)?;
-        let who = self.attempts(&keys.who, now)?.reserve(limits.user_failures, now);
-        let address = self.attempts(&keys.address, now)?.reserve(limits.address_failures, now);
-        let (who, address) = match (who, address) {
-            (Ok(who), Ok(address)) => (who, address),
-            (Err(blocked), Ok(_)) | (Ok(_), Err(blocked)) => return Ok(Err(blocked)),
-            (Err(a), Err(b)) => return Ok(Err(Blocked { until: a.until.max(b.until) })),
+        let (who, address) = match self.reserved(keys, limits, now)? {
+            Ok(both) => both,
+            Err(blocked) => return Ok(Err(blocked)),
         };
         self.put_attempts(&keys.who, who, now)?;
         self.put_attempts(&keys.address, address, now)?;
@@ -86,7 +87,9 @@ impl Write<'_> {
     fn take_back(&mut self, key: &str, reserved: Attempts) -> Result<(), StoreError> {
         self.hold_counter(key)?;
         let counter = throttles::table.find(key);
-        let Some(row) = counter.select(COLUMNS).first(self.connection).optional()? else { return Ok(()) };
+        let Some(row) = counter.select(COLUMNS).get_result(self.connection).optional()? else {
+            return Ok(());
+        };
         let left = from_row(row).refund(reserved);
         diesel::update(counter)
             .set((
@@ -119,12 +122,28 @@ impl Write<'_> {
 }
 
 impl Read<'_> {
+    /// Both counters with one more attempt, if neither is blocked.
+    fn reserved(
+        &mut self,
+        keys: &ThrottleKeys,
+        limits: ThrottleLimits,
+        now: Instant,
+    ) -> Result<Result<(Attempts, Attempts), Blocked>, StoreError> {
+        let who = self.attempts(&keys.who, now)?.reserve(limits.user_failures, now);
+        let address = self.attempts(&keys.address, now)?.reserve(limits.address_failures, now);
+        Ok(match (who, address) {
+            (Ok(who), Ok(address)) => Ok((who, address)),
+            (Err(blocked), Ok(_)) | (Ok(_), Err(blocked)) => Err(blocked),
+            (Err(a), Err(b)) => Err(Blocked { until: a.until.max(b.until) }),
+        })
+    }
+
     fn attempts(&mut self, key: &str, now: Instant) -> Result<Attempts, StoreError> {
         let row = throttles::table
             .find(key)
             .filter(throttles::expires_at.gt(now.as_millis()))
             .select(COLUMNS)
-            .first(self.connection)
+            .get_result(self.connection)
             .optional()?;
         Ok(row.map_or_else(Attempts::default, from_row))
     }

@@ -39,7 +39,7 @@ impl Read<'_> {
         let row: Option<UserRow> = users::table
             .filter(users::username.eq(username))
             .select(UserRow::as_select())
-            .first(self.connection)
+            .get_result(self.connection)
             .optional()?;
         row.map(User::try_from).transpose()
     }
@@ -47,7 +47,7 @@ impl Read<'_> {
     /// The user of that identifier.
     pub fn find_user(&mut self, id: &UserId) -> Result<Option<User>, StoreError> {
         let row: Option<UserRow> =
-            users::table.find(&id.0).select(UserRow::as_select()).first(self.connection).optional()?;
+            users::table.find(&id.0).select(UserRow::as_select()).get_result(self.connection).optional()?;
         row.map(User::try_from).transpose()
     }
 

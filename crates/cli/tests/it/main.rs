@@ -19,6 +19,7 @@ mod keys;
 mod load;
 mod metrics;
 mod parallel;
+mod postgres;
 mod process;
 mod random;
 mod rotate_many;

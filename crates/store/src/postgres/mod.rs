@@ -9,6 +9,10 @@ mod transaction;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attesto_core::Instant;
+use diesel::RunQueryDsl;
+use diesel::dsl::sql;
+use diesel::sql_types::BigInt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -22,8 +26,8 @@ use crate::url::PostgresUrl;
 /// How many connections a server takes at most. More would not make a database faster.
 const CONNECTIONS: u32 = 16;
 
-/// How long a request waits until one of them is free.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a request waits until one of them is free, and how long for one to be opened.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 pub(crate) struct Postgres {
     pool: Connections,
@@ -71,6 +75,13 @@ impl Postgres {
         F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.with_pool(move |pool| transaction::write(pool, changes)).await
+    }
+
+    /// The present instant by the server's clock.
+    pub(crate) async fn now(&self) -> Result<Instant, StoreError> {
+        let millis = sql::<BigInt>("(extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+        let millis = self.read(|read| Ok(diesel::select(millis).get_result(read.connection)?)).await?;
+        Ok(Instant::from_millis(millis))
     }
 
     pub(crate) async fn migrate(&self) -> Result<Vec<String>, StoreError> {

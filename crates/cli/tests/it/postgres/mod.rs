@@ -1,0 +1,25 @@
+//! Several servers on one PostgreSQL database, and what becomes of them while it is away.
+
+mod faults;
+mod replicas;
+
+use std::process::Command;
+
+use crate::authority::{Authority, CONFIGURATION};
+
+/// An authority whose database is there.
+fn authority_on(database: &str) -> Authority {
+    Authority::configured(&CONFIGURATION.replace("sqlite:attesto.db", database))
+}
+
+/// `--without postgres` was asked for.
+fn is_left_out() -> bool {
+    let left_out = std::env::var("ATTESTO_TEST_WITHOUT").unwrap_or_default();
+    left_out.split(',').any(|name| name == "postgres")
+}
+
+/// A command of the same authority, with a database that is reached another way.
+fn with_database(mut command: Command, database: &str) -> Command {
+    command.env("ATTESTO_DATABASE", database);
+    command
+}
