@@ -7,20 +7,26 @@ mod load;
 mod machine;
 mod rotation;
 mod server;
+mod serving;
 mod signing;
 mod stats;
 mod table;
 mod verifying;
 
 use std::error::Error;
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use attesto_keyring::RsaBits;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use crate::authority::SQLITE;
 use crate::machine::Machine;
+use crate::serving::bare::Bare;
+use crate::serving::chart::chart;
+use crate::serving::peers::Places;
 
 /// A result, or one line that says why there is none.
 type Outcome<T> = Result<T, BenchError>;
@@ -32,7 +38,10 @@ type BenchError = Box<dyn Error + Send + Sync>;
 /// Progress goes to standard error, results to standard output. A goal that is missed is shown, and is no failure.
 #[derive(Parser)]
 #[command(name = "attesto-bench", bin_name = "cargo xtask bench", max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Options {
+    #[command(subcommand)]
+    counterpart: Option<Counterpart>,
     /// What to measure [default: everything]
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
@@ -51,6 +60,24 @@ struct Options {
     /// The server to measure [default: the `attesto` beside this program]
     #[arg(long, value_name = "FILE")]
     attesto: Option<PathBuf>,
+    /// Where `serving` keeps sessions: empty databases, with `{}` for the names rs256, sign_in, es256 and all_cores
+    #[arg(long, value_name = "URL", default_value = SQLITE)]
+    database: String,
+    /// Let `serving` also measure SimpleJWT under gunicorn, and oidc-provider
+    #[arg(long)]
+    peers: bool,
+    #[command(flatten)]
+    places: Places,
+    /// Write the refreshes of `serving` as a picture
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// What `serving` starts for itself.
+#[derive(Subcommand)]
+enum Counterpart {
+    #[command(hide = true)]
+    Bare(Bare),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,6 +88,8 @@ enum Measurement {
     Verifying,
     /// Refreshes while the keys of the server rotate
     Rotation,
+    /// A server under load, against bare signatures and against others that do the same
+    Serving,
     /// The revocation feed: who waits for it, its snapshot, and how fast it takes revocations
     Feed,
 }
@@ -76,6 +105,8 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<rotation::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    serving: Option<serving::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     feed: Option<feed::Report>,
 }
 
@@ -90,6 +121,13 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Outcome<()> {
+    match &options.counterpart {
+        Some(Counterpart::Bare(bare)) => bare.serve(),
+        None => measure(options),
+    }
+}
+
+fn measure(options: &Options) -> Outcome<()> {
     let report = Report {
         machine: Machine::look()?,
         signing: options.wants(Measurement::Signing).then(|| signing::measure(options.quick)).transpose()?,
@@ -98,6 +136,7 @@ fn run(options: &Options) -> Outcome<()> {
             .then(|| verifying::measure(options.quick))
             .transpose()?,
         rotation: options.wants(Measurement::Rotation).then(|| rotation(options)).transpose()?,
+        serving: options.wants(Measurement::Serving).then(|| serving(options)).transpose()?,
         feed: options
             .wants(Measurement::Feed)
             .then(|| feed::measure(&options.program()?, options.quick))
@@ -114,6 +153,16 @@ fn run(options: &Options) -> Outcome<()> {
 fn rotation(options: &Options) -> Outcome<rotation::Report> {
     let program = options.program()?;
     rotation::measure(&rotation::Plan::new(program, options.connections, options.rsa_key_bits, options.quick))
+}
+
+fn serving(options: &Options) -> Outcome<serving::Report> {
+    let peers = options.peers.then(|| options.places.clone());
+    let plan = serving::Plan::new(options.program()?, options.database.clone(), peers, options.quick);
+    let report = serving::measure(&plan)?;
+    if let Some(file) = &options.svg {
+        fs::write(file, chart(&report, 16))?;
+    }
+    Ok(report)
 }
 
 impl Options {
@@ -140,6 +189,9 @@ impl Report {
         }
         if let Some(rotation) = &self.rotation {
             println!("\n{rotation}");
+        }
+        if let Some(serving) = &self.serving {
+            println!("\n{serving}");
         }
         if let Some(feed) = &self.feed {
             println!("\n{feed}");

@@ -10,23 +10,29 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Outcome;
 
-/// A running `attesto serve`, killed when it is dropped.
+/// A running server, killed when it is dropped.
 pub struct Server {
     pub address: SocketAddr,
     child: Child,
 }
 
 impl Server {
-    /// Starts one on a free port, on the cores of the calling thread, and waits until it listens.
+    /// Starts `attesto serve` on a free port, on the cores of the calling thread, and waits until it listens.
     pub fn start(program: &Path, config: &Path) -> Outcome<Self> {
         let mut command = Command::new(program);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config);
+        Self::spawn(command)
+    }
+
+    /// Starts any program that says `listening on http://ADDRESS`.
+    pub fn spawn(mut command: Command) -> Outcome<Self> {
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ATTESTO_")) {
             command.env_remove(name);
         }
-        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|cause| {
-            format!("{} cannot be started ({cause}); build it, or name it with --attesto", program.display())
+            let program = command.get_program().display();
+            format!("{program} cannot be started ({cause}); build it, or name it with --attesto")
         })?;
         let stdout = child.stdout.take().ok_or("standard output is a pipe")?;
         // From here on, whatever goes wrong ends the server.
@@ -48,16 +54,29 @@ impl Server {
             .ok_or("the kernel does not say how much memory the server holds")?)
     }
 
-    /// How long it has kept a core busy so far.
+    /// What it and the processes that it started hold in memory at this moment, in MiB, each page divided by those who
+    /// share it (PSS). `None` where the kernel lets nobody look: a server that guards its keys shows this to root only.
+    pub fn proportional_memory(&self) -> Option<f64> {
+        let mut kib = 0.0;
+        for process in self.family() {
+            let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+            let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            kib += pss.split_whitespace().next()?.parse::<f64>().ok()?;
+        }
+        Some(kib / 1024.0)
+    }
+
+    /// How long it and the processes that it started have kept a core busy so far.
     pub fn processor_time(&self) -> Outcome<Duration> {
-        const TICKS_PER_SECOND: u64 = 100;
-        let stat = fs::read_to_string(self.proc("stat"))?;
-        // The name before it stands in parentheses, and may hold anything.
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<u64>().ok());
-        let (user, system) =
-            ticks(11).zip(ticks(12)).ok_or("the kernel does not say how long the server ran")?;
-        Ok(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
+        self.family().into_iter().map(processor_time).sum()
+    }
+
+    /// It, and the processes that it started.
+    fn family(&self) -> Vec<u32> {
+        let children = fs::read_to_string(self.proc(&format!("task/{}/children", self.child.id())));
+        let children = children.unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
+        std::iter::once(self.child.id()).chain(children).collect()
     }
 
     fn proc(&self, file: &str) -> String {
@@ -77,6 +96,16 @@ impl Server {
         }
         Err("the server did not stop within 30 s".into())
     }
+}
+
+fn processor_time(process: u32) -> Outcome<Duration> {
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name before it stands in parentheses, and may hold anything.
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<u64>().ok());
+    let (user, system) = ticks(11).zip(ticks(12)).ok_or("the kernel does not say how long the server ran")?;
+    Ok(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
 }
 
 impl Drop for Server {

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use crate::command::{self, Failure};
+use crate::tools::Peers;
 use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// For the bench: `signing`, `rotation`, --quick, --json, --help and more
+    /// For the bench: `signing`, `serving`, --peers, --quick, --json, --help and more
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
@@ -28,6 +29,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         "the errors are listed above",
     )?;
     let mut bench = Command::new(workspace.target.join("release/attesto-bench"));
+    if options.arguments.iter().any(|argument| argument == "--peers") {
+        let Peers { programs, python, node, node_modules } = Peers::install(&workspace)?;
+        bench.envs([
+            ("ATTESTO_BENCH_PEERS", programs),
+            ("ATTESTO_BENCH_PYTHON", python),
+            ("ATTESTO_BENCH_NODE", node),
+            ("ATTESTO_BENCH_NODE_MODULES", node_modules),
+        ]);
+    }
     command::run(bench.args(&options.arguments), "the cause is above")?;
     Ok(ExitCode::SUCCESS)
 }

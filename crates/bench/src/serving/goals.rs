@@ -1,0 +1,127 @@
+//! The figures to reach.
+
+use serde::Serialize;
+
+use super::contender::{What, Who};
+use super::figures::{Figures, Row, ratio};
+use super::scene::Running;
+use super::{MOST, report};
+use crate::stats::Sample;
+
+/// A figure, and where it has to be.
+#[derive(Serialize)]
+pub struct Goal {
+    pub what: String,
+    pub measured: f64,
+    /// The same, with the server's processor time in the place of the clock: what others do meanwhile counts less.
+    pub by_processor_time: Option<f64>,
+    pub unit: &'static str,
+    #[serde(flatten)]
+    pub bound: Bound,
+    pub is_met: bool,
+}
+
+/// Where a figure has to be.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+use Bound::{AtLeast, AtMost};
+use What::{Jwks, JwksUnchanged, Pair, Refresh, Verify};
+use Who::{Attesto, AttestoEs256, AttestoOnAllCores, OidcProvider, Program, SimpleJwt};
+
+/// All that could be looked at: of the peers only those that were there.
+pub fn goals(figures: &Figures, servers: &[Running]) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for connections in [16, MOST] {
+        let against = |ours, theirs, bound| against(figures, connections, ours, theirs, bound);
+        goals.extend(against((Attesto, Refresh), (Program, Refresh), AtLeast(0.9)));
+        goals.extend(es256_of_limit(figures, connections));
+        goals.extend(per_core(figures, connections));
+        goals.extend(against((Attesto, Jwks), (Program, Jwks), AtLeast(0.7)));
+        goals.extend(against((Attesto, JwksUnchanged), (Program, JwksUnchanged), AtLeast(0.7)));
+        goals.extend(against((Attesto, Refresh), (SimpleJwt, Refresh), AtLeast(9.0)));
+        goals.extend(against((Attesto, Pair), (SimpleJwt, Pair), AtLeast(4.5)));
+        goals.extend(against((Attesto, Verify), (SimpleJwt, Verify), AtLeast(8.0)));
+        goals.extend(against((Attesto, Refresh), (OidcProvider, Refresh), AtLeast(1.0)));
+        goals.extend(against((AttestoEs256, Refresh), (OidcProvider, Refresh), AtLeast(1.4)));
+        goals.extend(against((Attesto, Jwks), (OidcProvider, Jwks), AtLeast(5.0)));
+    }
+    goals.extend(paced(figures));
+    if let Some(attesto) = servers.iter().find(|running| running.who == Attesto) {
+        let started = Sample::new(attesto.starts_ms.clone()).quantile(0.5);
+        goals.push(Goal::new("start to the first 200", started, "ms", AtMost(50.0)));
+        let idle = attesto.idle_mib;
+        goals.extend(idle.map(|mib| Goal::new("memory (PSS), idle", mib, "MiB", AtMost(15.0))));
+    }
+    let loaded = report::loaded_mib(figures, Attesto);
+    goals.extend(
+        loaded.map(|mib| {
+            Goal::new(format!("memory (PSS), {MOST} connections refresh"), mib, "MiB", AtMost(40.0))
+        }),
+    );
+    goals
+}
+
+fn against(
+    figures: &Figures,
+    connections: usize,
+    ours: (Who, What),
+    theirs: (Who, What),
+    bound: Bound,
+) -> Option<Goal> {
+    let (ours, theirs) =
+        (figures.row(ours.0, ours.1, connections)?, figures.row(theirs.0, theirs.1, connections)?);
+    let name = format!("{} of {}", named(ours), theirs.who.name());
+    let goal = Goal::new(name, ratio(&ours.per_second, &theirs.per_second), "×", bound);
+    Some(goal.by_processor_time(ratio(&ours.per_processor_second, &theirs.per_processor_second)))
+}
+
+fn es256_of_limit(figures: &Figures, connections: usize) -> Option<Goal> {
+    let row = figures.row(AttestoEs256, Refresh, connections)?;
+    let goal = Goal::new(
+        format!("{} of bare signatures", named(row)),
+        ratio(&row.per_second, &figures.signatures()),
+        "×",
+        AtLeast(0.6),
+    );
+    let signatures: Vec<_> = figures.limits.iter().map(|rates| rates.sign.of_processor_time).collect();
+    Some(goal.by_processor_time(ratio(&row.per_processor_second, &signatures)))
+}
+
+/// How much of a core's work is left when there are more of them.
+fn per_core(figures: &Figures, connections: usize) -> Option<Goal> {
+    let (many, one) =
+        (figures.row(AttestoOnAllCores, Refresh, connections)?, figures.row(Attesto, Refresh, connections)?);
+    let ratio = ratio(&many.per_processor_second, &one.per_processor_second);
+    let name = format!("{} of one core, per processor time", named(many));
+    Some(Goal::new(name, ratio, "×", AtLeast(0.9)))
+}
+
+fn paced(figures: &Figures) -> Option<Goal> {
+    let p99 = Sample::new(figures.paced_ms.get(&Attesto)?.clone()).quantile(0.99);
+    let two_signatures_ms = 2000.0 / Sample::new(figures.signatures()).quantile(0.5);
+    let name = "refresh at 60 % load: p99 of two bare signatures";
+    Some(Goal::new(name, p99 / two_signatures_ms, "×", AtMost(10.0)))
+}
+
+fn named(row: &Row) -> String {
+    format!("{}, {}, {} connections", row.who.name(), row.what.name(), row.connections)
+}
+
+impl Goal {
+    fn new(what: impl Into<String>, measured: f64, unit: &'static str, bound: Bound) -> Self {
+        let is_met = match bound {
+            AtLeast(least) => measured >= least,
+            AtMost(most) => measured <= most,
+        };
+        Self { what: what.into(), measured, by_processor_time: None, unit, bound, is_met }
+    }
+
+    fn by_processor_time(self, ratio: f64) -> Self {
+        Self { by_processor_time: Some(ratio), ..self }
+    }
+}
