@@ -26,6 +26,7 @@ use crate::authority::SQLITE;
 use crate::machine::Machine;
 use crate::serving::bare::Bare;
 use crate::serving::chart::chart;
+use crate::serving::contender::What;
 use crate::serving::peers::Places;
 
 /// A result, or one line that says why there is none.
@@ -68,6 +69,9 @@ struct Options {
     peers: bool,
     #[command(flatten)]
     places: Places,
+    /// Let `serving` measure only this, for a profiler
+    #[arg(long, value_enum, value_name = "WHAT")]
+    only: Option<What>,
     /// Write the refreshes of `serving` as a picture
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -157,7 +161,8 @@ fn rotation(options: &Options) -> Outcome<rotation::Report> {
 
 fn serving(options: &Options) -> Outcome<serving::Report> {
     let peers = options.peers.then(|| options.places.clone());
-    let plan = serving::Plan::new(options.program()?, options.database.clone(), peers, options.quick);
+    let database = options.database.clone();
+    let plan = serving::Plan::new(options.program()?, database, peers, options.only, options.quick);
     let report = serving::measure(&plan)?;
     if let Some(file) = &options.svg {
         fs::write(file, chart(&report, 16))?;

@@ -7,7 +7,7 @@ mod asker;
 pub mod bare;
 pub mod chart;
 mod connection;
-mod contender;
+pub mod contender;
 mod figures;
 mod goals;
 mod limits;
@@ -48,11 +48,18 @@ pub struct Plan {
     slice: Duration,
     paced_slice: Duration,
     starts: usize,
+    only: Option<What>,
 }
 
 impl Plan {
     /// A run of the server `program`, each authority on a database whose name has its own in the place of `{}`.
-    pub fn new(program: PathBuf, database: String, peers: Option<Places>, quick: bool) -> Self {
+    pub fn new(
+        program: PathBuf,
+        database: String,
+        peers: Option<Places>,
+        only: Option<What>,
+        quick: bool,
+    ) -> Self {
         let (rounds, slice, paced_slice, starts) =
             if quick { (2, 100, 300, 2) } else { (12, 500, 2_000, 10) };
         Self {
@@ -63,6 +70,7 @@ impl Plan {
             slice: Duration::from_millis(slice),
             paced_slice: Duration::from_millis(paced_slice),
             starts,
+            only,
         }
     }
 }
@@ -93,7 +101,7 @@ struct Layout {
 
 async fn rounds(plan: &Plan, layout: &Layout, scene: &mut Scene, figures: &mut Figures) -> Outcome<()> {
     let limits = Limits::new()?;
-    let mut turns = scene.turns();
+    let mut turns = scene.turns(plan.only);
     for round in 0..plan.rounds {
         progress(&format!("serving: round {round} of {}", plan.rounds));
         figures.limits.push(layout.server.run(|| limits.rates())?);
@@ -125,7 +133,7 @@ async fn one_turn(
     let spent = server.processor_time()?.saturating_sub(spent_before);
     layout.load.pin()?;
     figures.add(*who, *what, connections, slice, spent);
-    if *what == What::Refresh && connections == MOST {
+    if connections == MOST && matches!(what, What::Refresh | What::Pair) {
         figures.loaded_mib.entry(*who).or_default().extend(server.proportional_memory());
     }
     askers.iter_mut().for_each(Asker::disconnect);
@@ -137,7 +145,8 @@ async fn paced(plan: &Plan, scene: &mut Scene, figures: &mut Figures) -> Outcome
     for round in 0..plan.rounds {
         progress(&format!("serving: at a moderate pace, round {round} of {}", plan.rounds));
         for who in [Who::Program, Who::Attesto] {
-            let at_most = figures.row(who, What::Refresh, MOST).ok_or("no refresh")?.per_second().median;
+            let Some(row) = figures.row(who, What::Refresh, MOST) else { return Ok(()) };
+            let at_most = row.per_second().median;
             let askers = scene.askers(who, What::Refresh).ok_or("nobody refreshes")?;
             let took_ms = load::at_pace(askers, at_most * MODERATE, plan.paced_slice).await?;
             askers.iter_mut().for_each(Asker::disconnect);

@@ -1,3 +1,5 @@
+use clap::ValueEnum;
+
 use super::asker::Asker;
 
 /// Whom one asks.
@@ -6,6 +8,8 @@ pub enum Who {
     /// Keeps nothing, and only signs a pair or sends a document.
     Program,
     Attesto,
+    /// Another one, because hashing leaves its memory behind.
+    AttestoSignIns,
     /// With refresh tokens signed by ES256.
     AttestoEs256,
     /// On all cores, with as many workers.
@@ -15,7 +19,7 @@ pub enum Who {
 }
 
 /// What for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum What {
     /// The next pair.
     Refresh,
@@ -46,6 +50,7 @@ impl Who {
         match self {
             Self::Program => "bare program",
             Self::Attesto => "attesto",
+            Self::AttestoSignIns => "attesto for sign-ins",
             Self::AttestoEs256 => "attesto, refresh tokens ES256",
             Self::AttestoOnAllCores => "attesto on all cores",
             Self::SimpleJwt => "SimpleJWT, gunicorn",

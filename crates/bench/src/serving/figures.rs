@@ -24,8 +24,6 @@ pub struct Row {
     pub connections: usize,
     /// In each round.
     pub per_second: Vec<f64>,
-    /// In each round, per second of the server's processor time.
-    pub per_processor_second: Vec<f64>,
     pub took_ms: Vec<f64>,
     pub spent: Duration,
 }
@@ -39,7 +37,6 @@ impl Figures {
         });
         let row = &mut self.rows[at];
         row.per_second.push(slice.per_second);
-        row.per_processor_second.push(real(slice.took_ms.len()) / spent.as_secs_f64());
         row.took_ms.extend(slice.took_ms);
         row.spent += spent;
     }
@@ -51,6 +48,18 @@ impl Figures {
     /// Round by round: signatures per second by the clock.
     pub fn signatures(&self) -> Vec<f64> {
         self.limits.iter().map(|rates| rates.sign.by_the_clock).collect()
+    }
+
+    /// How much of the server's core a program gets that never waits.
+    pub fn share_of_core(&self) -> f64 {
+        let share = |rates: &Rates| rates.sign.by_the_clock / rates.sign.of_processor_time;
+        Sample::new(self.limits.iter().map(share).collect()).quantile(0.5)
+    }
+
+    /// A bare signature.
+    pub fn signature_ms(&self) -> f64 {
+        let per_second = self.limits.iter().map(|rates| rates.sign.of_processor_time).collect();
+        1000.0 / Sample::new(per_second).quantile(0.5)
     }
 
     /// What the work of the processor that an answer consists of would allow by itself, round by round. Of a document it
@@ -73,15 +82,7 @@ impl Figures {
 
 impl Row {
     fn new(who: Who, what: What, connections: usize) -> Self {
-        Self {
-            who,
-            what,
-            connections,
-            per_second: Vec::new(),
-            per_processor_second: Vec::new(),
-            took_ms: Vec::new(),
-            spent: Duration::ZERO,
-        }
+        Self { who, what, connections, per_second: Vec::new(), took_ms: Vec::new(), spent: Duration::ZERO }
     }
 
     fn is(&self, who: Who, what: What, connections: usize) -> bool {

@@ -31,7 +31,7 @@ pub enum Bound {
 
 use Bound::{AtLeast, AtMost};
 use What::{Jwks, JwksUnchanged, Pair, Refresh, Verify};
-use Who::{Attesto, AttestoEs256, AttestoOnAllCores, OidcProvider, Program, SimpleJwt};
+use Who::{Attesto, AttestoEs256, AttestoOnAllCores, AttestoSignIns, OidcProvider, Program, SimpleJwt};
 
 /// All that could be looked at: of the peers only those that were there.
 pub fn goals(figures: &Figures, servers: &[Running]) -> Vec<Goal> {
@@ -44,7 +44,7 @@ pub fn goals(figures: &Figures, servers: &[Running]) -> Vec<Goal> {
         goals.extend(against((Attesto, Jwks), (Program, Jwks), AtLeast(0.7)));
         goals.extend(against((Attesto, JwksUnchanged), (Program, JwksUnchanged), AtLeast(0.7)));
         goals.extend(against((Attesto, Refresh), (SimpleJwt, Refresh), AtLeast(9.0)));
-        goals.extend(against((Attesto, Pair), (SimpleJwt, Pair), AtLeast(4.5)));
+        goals.extend(against((AttestoSignIns, Pair), (SimpleJwt, Pair), AtLeast(4.5)));
         goals.extend(against((Attesto, Verify), (SimpleJwt, Verify), AtLeast(8.0)));
         goals.extend(against((Attesto, Refresh), (OidcProvider, Refresh), AtLeast(1.0)));
         goals.extend(against((AttestoEs256, Refresh), (OidcProvider, Refresh), AtLeast(1.4)));
@@ -77,7 +77,7 @@ fn against(
         (figures.row(ours.0, ours.1, connections)?, figures.row(theirs.0, theirs.1, connections)?);
     let name = format!("{} of {}", named(ours), theirs.who.name());
     let goal = Goal::new(name, ratio(&ours.per_second, &theirs.per_second), "×", bound);
-    Some(goal.by_processor_time(ratio(&ours.per_processor_second, &theirs.per_processor_second)))
+    Some(goal.by_processor_time(theirs.processor_ms() / ours.processor_ms()))
 }
 
 fn es256_of_limit(figures: &Figures, connections: usize) -> Option<Goal> {
@@ -88,22 +88,21 @@ fn es256_of_limit(figures: &Figures, connections: usize) -> Option<Goal> {
         "×",
         AtLeast(0.6),
     );
-    let signatures: Vec<_> = figures.limits.iter().map(|rates| rates.sign.of_processor_time).collect();
-    Some(goal.by_processor_time(ratio(&row.per_processor_second, &signatures)))
+    Some(goal.by_processor_time(figures.signature_ms() / row.processor_ms()))
 }
 
 /// How much of a core's work is left when there are more of them.
 fn per_core(figures: &Figures, connections: usize) -> Option<Goal> {
     let (many, one) =
         (figures.row(AttestoOnAllCores, Refresh, connections)?, figures.row(Attesto, Refresh, connections)?);
-    let ratio = ratio(&many.per_processor_second, &one.per_processor_second);
+    let ratio = one.processor_ms() / many.processor_ms();
     let name = format!("{} of one core, per processor time", named(many));
     Some(Goal::new(name, ratio, "×", AtLeast(0.9)))
 }
 
 fn paced(figures: &Figures) -> Option<Goal> {
     let p99 = Sample::new(figures.paced_ms.get(&Attesto)?.clone()).quantile(0.99);
-    let two_signatures_ms = 2000.0 / Sample::new(figures.signatures()).quantile(0.5);
+    let two_signatures_ms = 2.0 * figures.signature_ms();
     let name = "refresh at 60 % load: p99 of two bare signatures";
     Some(Goal::new(name, p99 / two_signatures_ms, "×", AtMost(10.0)))
 }

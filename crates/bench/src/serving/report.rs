@@ -16,6 +16,8 @@ pub struct Report {
     rounds: usize,
     slice_ms: u128,
     database: String,
+    /// How much of the server's core a program gets that never waits: below 1 others are measured as well.
+    share_of_core: f64,
     limits: Limits,
     rows: Vec<Shown>,
     /// At 60 % of what each takes at most.
@@ -74,6 +76,7 @@ impl Report {
             rounds: plan.rounds,
             slice_ms: plan.slice.as_millis(),
             database: plan.database.split(':').next().unwrap_or_default().to_owned(),
+            share_of_core: figures.share_of_core(),
             limits: Limits {
                 signatures: limit(|rates| rates.sign.of_processor_time),
                 verifications: limit(|rates| rates.verify.of_processor_time),
@@ -199,13 +202,15 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "Serving: one core for the servers, one for the load, on {}; {} rounds of {} ms each, RSA with 2048 bits; the \
-             bare processor makes {:.0} signatures a second, {:.0} verifications, {:.1} password hashes",
+             bare processor makes {:.0} signatures a second, {:.0} verifications, {:.1} password hashes, and {:.0} % of it \
+             were to be had",
             self.database,
             self.rounds,
             self.slice_ms,
             signatures.median,
             verifications.median,
-            password_hashes.median
+            password_hashes.median,
+            100.0 * self.share_of_core
         )?;
         let header = ["", "connections", "per s", "of limit", "p50 ms", "p99 ms", "CPU ms"];
         writeln!(f, "{}", table(&header, self.rows.iter().map(Shown::cells)))?;

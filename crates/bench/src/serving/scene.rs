@@ -71,13 +71,15 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Everything that is measured, once.
-    pub fn turns(&self) -> Vec<Turn> {
+    /// Everything that is measured, or only what is asked for, once.
+    pub fn turns(&self, only: Option<What>) -> Vec<Turn> {
         let turns = |(contender, it): (usize, &Contender)| {
             let turn = move |connections: &usize| Turn { contender, connections: *connections };
             it.connections.iter().map(turn).collect::<Vec<_>>()
         };
-        self.contenders.iter().enumerate().flat_map(turns).collect()
+        let wanted =
+            self.contenders.iter().enumerate().filter(|(_, it)| only.is_none_or(|only| it.what == only));
+        wanted.flat_map(turns).collect()
     }
 
     /// Those who ask `who` for `what`.
@@ -106,10 +108,9 @@ impl Scene {
             all(|| Asker::get_unchanged(address, JWKS, &etag)),
         );
 
-        // Hashing leaves its memory behind: of the server above all memory is measured, so another one hashes.
         let hashing = self::authority(plan, "sign_in", "").await?;
         let start = || Ok(attesto(plan, &hashing));
-        let server = self.start(Who::Attesto, cores, 1, JWKS, start).await?;
+        let server = self.start(Who::AttestoSignIns, cores, 1, JWKS, start).await?;
         let address = self.servers[server].server.address;
         self.add(server, What::SignIn, &[1, 16], signing_in(address, USERNAME, 16));
         self.add(server, What::Pair, &EVERYWHERE, signing_in(address, CHEAPLY_HASHED, MOST));
@@ -251,7 +252,7 @@ impl Document {
 }
 
 fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
 }
 
 /// On a database of its own: SQLite's lies in its own folder, and of any other its name is a part.
