@@ -124,3 +124,15 @@ impl Goal {
         Self { by_processor_time: Some(ratio), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_at_its_bound() {
+        let is_met = |measured, bound| Goal::new("", measured, "", bound).is_met;
+        assert!(is_met(0.9, AtLeast(0.9)) && !is_met(0.89, AtLeast(0.9)));
+        assert!(is_met(50.0, AtMost(50.0)) && !is_met(50.1, AtMost(50.0)));
+    }
+}

@@ -67,9 +67,9 @@ fn sign(key: &RsaKeyPair) -> Outcome<Vec<u8>> {
 /// As the server hashes a password.
 fn hash() -> Outcome<()> {
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(19 * 1024, 2, 1, None)?);
-    let mut hashed = [0; 32];
-    hasher.hash_password_into(b"correct horse battery", b"sixteen of salt.", &mut hashed)?;
-    black_box(hashed);
+    let mut tag = [0; 32];
+    hasher.hash_password_into(b"correct horse battery", b"sixteen of salt.", &mut tag)?;
+    black_box(tag);
     Ok(())
 }
 

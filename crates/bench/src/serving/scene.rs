@@ -1,5 +1,6 @@
 //! The servers that are measured, running, and who asks them for what.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -49,15 +50,14 @@ pub struct Turn {
 pub struct Scene {
     pub servers: Vec<Running>,
     pub contenders: Vec<Contender>,
-    _authorities: Vec<Authority>,
-    _peers: Option<Peers>,
+    /// Folders that have to stay while they run.
+    kept: Vec<Box<dyn Any>>,
 }
 
 impl Scene {
     /// Starts all servers. The caller's thread is where the load comes from.
     pub async fn set(plan: &Plan, server_cores: &Cores, all_cores: &Cores) -> Outcome<Self> {
-        let mut scene =
-            Self { servers: Vec::new(), contenders: Vec::new(), _authorities: Vec::new(), _peers: None };
+        let mut scene = Self { servers: Vec::new(), contenders: Vec::new(), kept: Vec::new() };
         scene.add_attesto(plan, server_cores).await?;
         scene.add_program(server_cores).await?;
         scene.add_es256(plan, server_cores).await?;
@@ -66,7 +66,7 @@ impl Scene {
             let peers = Peers::set_up(places)?;
             scene.add_simplejwt(plan, &peers, server_cores).await?;
             scene.add_oidc_provider(plan, &peers, server_cores).await?;
-            scene._peers = Some(peers);
+            scene.kept.push(Box::new(peers));
         }
         Ok(scene)
     }
@@ -108,13 +108,13 @@ impl Scene {
             all(|| Asker::get_unchanged(address, JWKS, &etag)),
         );
 
-        let hashing = self::authority(plan, "sign_in", "").await?;
+        let hashing = self::authority(plan, "signins", "").await?;
         let start = || Ok(attesto(plan, &hashing));
         let server = self.start(Who::AttestoSignIns, cores, 1, JWKS, start).await?;
         let address = self.servers[server].server.address;
         self.add(server, What::SignIn, &[1, 16], signing_in(address, USERNAME, 16));
         self.add(server, What::Pair, &EVERYWHERE, signing_in(address, CHEAPLY_HASHED, MOST));
-        self._authorities.extend([authority, hashing]);
+        self.kept.push(Box::new([authority, hashing]));
         Ok(())
     }
 
@@ -145,7 +145,7 @@ impl Scene {
 
     async fn add_on_all_cores(&mut self, plan: &Plan, cores: &Cores) -> Outcome<()> {
         progress("serving: attesto on all cores");
-        self.add_refreshing(plan, Who::AttestoOnAllCores, cores, "all_cores", "", &[16, MOST]).await
+        self.add_refreshing(plan, Who::AttestoOnAllCores, cores, "cores", "", &[16, MOST]).await
     }
 
     /// A server that is asked for nothing but refreshes.
@@ -163,7 +163,7 @@ impl Scene {
         let server = self.start(who, cores, 1, JWKS, || Ok(attesto(plan, &authority))).await?;
         let address = self.servers[server].server.address;
         self.add(server, What::Refresh, connections, refreshing(address, tokens));
-        self._authorities.push(authority);
+        self.kept.push(Box::new(authority));
         Ok(())
     }
 
