@@ -22,7 +22,7 @@ impl Ahead {
                 epoch = present.epoch.as_millis(),
                 seq = present.seq,
                 "somebody who asks for the revocation feed knows a later position than there is; if this database was \
-                 restored from a copy, run `attesto feed renew` (docs/operations.md#backup); if not, he made it up"
+                 restored from a copy, run `attesto feed renew` (docs/operations/backup.md); if not, he made it up"
             );
         }
     }

@@ -79,7 +79,7 @@ async fn who_knows_more_than_there_is_is_a_sign_of_a_restored_database() {
     };
     ask_for_more().await;
     let [line] = &log.lines_with(LINE)[..] else { panic!("{}", log.text()) };
-    for part in ["WARN", " known_seq=2 ", " seq=1", "`attesto feed renew`", "docs/operations.md#backup"] {
+    for part in ["WARN", " known_seq=2 ", " seq=1", "`attesto feed renew`", "docs/operations/backup.md"] {
         assert!(line.contains(part), "{part}: {line}");
     }
     authority.clock.advance(3599 * SECOND);
