@@ -1,10 +1,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use attesto_core::{Actor, AuditEvent, Event, Instant};
 use attesto_server::Clock;
 use attesto_server::config::Settings;
-use attesto_store::Store;
+use attesto_store::{OpenError, Store};
 use clap::Args;
 
 use crate::failure::Failure;
@@ -75,6 +76,8 @@ impl Place {
     pub async fn open(settings: &Settings) -> Result<Store, Failure> {
         let store = Store::open(&settings.database)?;
         store.require_current().await?;
+        // What is written is dated by the clock that the servers go by.
+        let _ = CLOCK.set(Clock::system().of(&store).await.map_err(OpenError::from)?);
         Ok(store)
     }
 }
@@ -87,9 +90,12 @@ fn variables() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(text).collect()
 }
 
+/// The clock of the database that this command is about.
+static CLOCK: OnceLock<Clock> = OnceLock::new();
+
 /// The present instant.
 pub fn now() -> Instant {
-    Clock::system().now()
+    CLOCK.get_or_init(Clock::system).now()
 }
 
 /// Who is at the keyboard, as far as the environment tells: a hint for the audit, no proof.

@@ -60,7 +60,7 @@ impl Scratch {
         }
         // Newer versions begin and end with a word that differs each time.
         let text = String::from_utf8_lossy(&output.stdout);
-        Ok(text.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect())
+        Ok(text.split_inclusive('\n').filter(|line| !line.starts_with('\\')).collect())
     }
 
     fn made(like: &str) -> Result<Self, ClusterError> {

@@ -263,12 +263,11 @@ async fn apply(store: &Store, settings: &Settings, clock: &Clock) -> Result<(), 
         AuditEvent::new(Event::ClientChanged, Actor::Server, clock.now()).client(&id).note("as configured");
     store
         .write(move |tx| {
-            tx.raise_bounds(bounds)?;
             let client = tx.find_client(&id)?;
             if client.is_some_and(|client| ClientSettings::of(&client) != wanted) {
                 tx.set_client(&id, &wanted, &event)?;
             }
-            Ok(())
+            tx.raise_bounds(bounds)
         })
         .await
 }

@@ -65,18 +65,19 @@ impl Read<'_> {
         Ok(Watermark(instant(at.flatten())))
     }
 
-    /// The instant of an end: `now`, but no earlier than a server was seen. What servers have signed by then has to be
-    /// covered, also if the clock of whoever ends it is behind theirs.
-    pub(crate) fn end_at(&mut self, now: Instant) -> Result<Instant, StoreError> {
-        Ok(self.find_key_facts()?.not_before_seen(now))
-    }
-
     pub(crate) fn authority(&mut self) -> Result<Authority, StoreError> {
         self.find_authority()?.ok_or(StoreError::Database(diesel::result::Error::NotFound))
     }
 }
 
 impl Write<'_> {
+    /// The instant of an end: `now` and what was waited since, but no earlier than a server was seen. What servers have
+    /// signed by then has to be covered, also if the clock of whoever ends it is behind theirs.
+    pub(crate) fn end_at(&mut self, now: Instant) -> Result<Instant, StoreError> {
+        let now = now + self.waited;
+        Ok(self.find_key_facts()?.not_before_seen(now))
+    }
+
     /// Writes the database's own facts, once.
     pub fn insert_authority(&mut self, new: &Authority) -> Result<(), StoreError> {
         diesel::insert_into(authority::table)

@@ -77,7 +77,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn unreachable(url: impl Into<DatabaseUrl>, cause: impl ToString) -> Self {
+    pub(crate) fn unreachable(url: impl Into<DatabaseUrl>, cause: &impl ToString) -> Self {
         Self::Unreachable { url: url.into(), cause: cause.to_string() }
     }
 }

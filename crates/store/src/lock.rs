@@ -7,6 +7,8 @@
 //! The order is always the same: servers, throttle counters, feed, clients, authority, users, sessions, key uses, and
 //! last the counter of the feed. Whoever meets somebody else all the same is run again.
 
+use std::time::Duration;
+
 use attesto_core::{ClientId, SessionId, UserId};
 use diesel::RunQueryDsl;
 use diesel::sql_types::Text;
@@ -15,13 +17,43 @@ use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::store::Write;
 
+/// A lock that waits for a row is overtaken by all who come to share the row meanwhile, and may wait for ever. These turns
+/// are fair: whoever comes later waits behind. What is right hangs on the rows alone, so that an engine without such turns
+/// is slower to end something, and no less safe.
+const SHARE_STANDING: &str = "\
+    WITH turns AS MATERIALIZED ( \
+        SELECT client_id, user_id, pg_advisory_xact_lock_shared(hashtextextended(client_id, 1)), \
+            pg_advisory_xact_lock_shared(hashtextextended(user_id, 2)) \
+        FROM sessions WHERE id = $1) \
+    SELECT 1 FROM turns, clients, users WHERE clients.id = turns.client_id AND users.id = turns.user_id \
+    FOR SHARE OF clients, users";
+
+const SHARE_USER_AND_CLIENT: &str = "\
+    WITH turns AS MATERIALIZED ( \
+        SELECT pg_advisory_xact_lock_shared(hashtextextended($2, 1)), \
+            pg_advisory_xact_lock_shared(hashtextextended($1, 2))) \
+    SELECT 1 FROM turns, clients, users WHERE users.id = $1 AND clients.id = $2 FOR SHARE OF clients, users";
+
+const HOLD_USER: &str = "\
+    WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1, 2))) \
+    SELECT 1 FROM turn, users WHERE id = $1 FOR UPDATE OF users";
+
+const HOLD_CLIENT: &str = "\
+    WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1, 1))) \
+    SELECT 1 FROM turn, clients WHERE id = $1 FOR UPDATE OF clients";
+
+const HOLD_CLIENTS: &str = "\
+    WITH turns AS MATERIALIZED ( \
+        SELECT pg_advisory_xact_lock(hashtextextended(id, 1)) FROM (SELECT id FROM clients ORDER BY id) AS all_clients) \
+    SELECT 1 FROM clients WHERE (SELECT COUNT(*) FROM turns) >= 0 ORDER BY id FOR UPDATE OF clients";
+
+/// Less is no time to speak of, since instants of ends are rounded up to the second.
+const NOTABLE: Duration = Duration::from_millis(100);
+
 impl Write<'_> {
     /// Nobody ends the session's user, its client, or everybody, until this transaction is over.
     pub(crate) fn share_standing(&mut self, id: &SessionId) -> Result<(), StoreError> {
-        const SHARE: &str = "SELECT 1 FROM sessions, clients, users \
-                             WHERE sessions.id = $1 AND clients.id = sessions.client_id AND users.id = sessions.user_id \
-                             FOR SHARE OF clients, users";
-        self.lock(SHARE, &[&id.0])
+        self.lock(SHARE_STANDING, &[&id.0])
     }
 
     /// The same before there is a session.
@@ -30,21 +62,20 @@ impl Write<'_> {
         user_id: &UserId,
         client_id: &ClientId,
     ) -> Result<(), StoreError> {
-        const SHARE: &str = "SELECT 1 FROM clients, users WHERE users.id = $1 AND clients.id = $2 FOR SHARE";
-        self.lock(SHARE, &[&user_id.0, &client_id.0])
+        self.lock(SHARE_USER_AND_CLIENT, &[&user_id.0, &client_id.0])
     }
 
     pub(crate) fn hold_user(&mut self, id: &UserId) -> Result<(), StoreError> {
-        self.lock("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", &[&id.0])
+        self.lock(HOLD_USER, &[&id.0])
     }
 
     pub(crate) fn hold_client(&mut self, id: &ClientId) -> Result<(), StoreError> {
-        self.lock("SELECT 1 FROM clients WHERE id = $1 FOR UPDATE", &[&id.0])
+        self.lock(HOLD_CLIENT, &[&id.0])
     }
 
     /// All of them: what everybody's sessions depend on, and less in demand than one row that every refresh would share.
     pub(crate) fn hold_clients(&mut self) -> Result<(), StoreError> {
-        self.lock("SELECT 1 FROM clients ORDER BY id FOR UPDATE", &[])
+        self.lock(HOLD_CLIENTS, &[])
     }
 
     pub(crate) fn hold_authority(&mut self) -> Result<(), StoreError> {
@@ -70,7 +101,9 @@ impl Write<'_> {
         let AnyConnection::Postgres(connection) = &mut *self.connection else { return Ok(()) };
         let query = diesel::sql_query(sql).into_boxed();
         let query = parameters.iter().fold(query, |query, parameter| query.bind::<Text, _>(*parameter));
+        let since = std::time::Instant::now();
         query.execute(connection)?;
+        self.waited += Some(since.elapsed()).filter(|waited| *waited >= NOTABLE).unwrap_or_default();
         Ok(())
     }
 }

@@ -44,7 +44,9 @@ pub(crate) fn run_together(connection: &mut AnyConnection) -> Result<Vec<String>
     make_turns(connection)?;
     connection.transaction(|connection| {
         // A row rather than a lock of the session, which a pooler would give to somebody else.
-        connection.batch_execute("UPDATE migration_turns SET turn = turn + 1")?;
+        // Whoever waits for a table holds up all that come after.
+        connection
+            .batch_execute("SET LOCAL lock_timeout = '5s'; UPDATE migration_turns SET turn = turn + 1")?;
         run(connection)
     })
 }

@@ -1,5 +1,6 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use attesto_core::Instant;
 
@@ -28,7 +29,11 @@ pub struct Read<'a> {
 }
 
 /// A transaction that writes: all of it or nothing.
-pub struct Write<'a>(Read<'a>);
+pub struct Write<'a> {
+    read: Read<'a>,
+    /// How long it has waited for others.
+    pub(crate) waited: Duration,
+}
 
 impl Store {
     /// Makes a new database with the present schema: a file, readable by its owner only, or the tables in a PostgreSQL
@@ -132,7 +137,7 @@ impl Store {
 
 impl<'a> Write<'a> {
     pub(crate) fn on(connection: &'a mut AnyConnection) -> Self {
-        Self(Read { connection })
+        Self { read: Read { connection }, waited: Duration::ZERO }
     }
 }
 
@@ -140,13 +145,13 @@ impl<'a> Deref for Write<'a> {
     type Target = Read<'a>;
 
     fn deref(&self) -> &Read<'a> {
-        &self.0
+        &self.read
     }
 }
 
 impl DerefMut for Write<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        &mut self.read
     }
 }
 

@@ -79,7 +79,10 @@ impl Write<'_> {
                 .select(throttles::key)
                 .limit(batch)
                 .into_boxed();
-            diesel::delete(throttles::table.filter(throttles::key.eq_any(expired))).execute(connection)
+            // Asked again of the row as it is then: somebody may have begun to count anew.
+            diesel::delete(throttles::table.filter(throttles::key.eq_any(expired)))
+                .filter(throttles::expires_at.le(now.as_millis()))
+                .execute(connection)
         })?)
     }
 

@@ -32,6 +32,12 @@ pub enum UnsupportedUrl {
     /// `sqlite:` and nothing behind it, or a database in memory.
     #[error("sqlite: needs the path of a file")]
     NoPath,
+    /// A password with characters that end it, or a parameter that is spelled to look like another: it could not be kept
+    /// out of what is shown.
+    #[error(
+        "in the password of a postgres: URL, `/`, `?`, `@` and `#` are written as %2F, %3F, %40 and %23; names of parameters are written as they are"
+    )]
+    Spelling,
     /// `postgres:` without the slashes, or without a database.
     #[error("PostgreSQL is given as postgres://USER@HOST/DATABASE")]
     NoDatabase,
@@ -77,6 +83,12 @@ impl PostgresUrl {
     fn parse(url: &str, rest: &str) -> Result<Self, UnsupportedUrl> {
         let place = rest.strip_prefix("//").ok_or(UnsupportedUrl::NoDatabase)?;
         let place = place.split('?').next().unwrap_or_default();
+        let authority = place.split('/').next().unwrap_or_default();
+        let behind = &rest[2 + authority.len()..];
+        let mut names = behind.split(['?', '&']).skip(1).map(|it| it.split('=').next().unwrap_or_default());
+        if behind.contains('@') || names.any(|name| name.contains('%')) {
+            return Err(UnsupportedUrl::Spelling);
+        }
         // Without a name libpq takes that of the user, which nobody means.
         let has_database = place.rsplit_once('/').is_some_and(|(_, database)| !database.is_empty());
         if !has_database || url.contains('\0') {
@@ -163,6 +175,9 @@ mod tests {
         }
         for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite:file:x", "sqlite:a.db?mode=ro"] {
             assert_eq!(parse(url), Err(UnsupportedUrl::NoPath), "{url}");
+        }
+        for url in ["postgres://u:p/a?ss@h/d", "postgres://u:pa/ss@h/d", "postgres://h/d?pass%77ord=x"] {
+            assert_eq!(parse(url), Err(UnsupportedUrl::Spelling), "{url}");
         }
         for url in
             ["postgres:d", "postgres://h", "postgres://h/", "postgres://h/?dbname=/d", "postgres://h/d\0"]

@@ -24,6 +24,6 @@ pub(crate) fn open(url: &PostgresUrl) -> ConnectionResult<AnyConnection> {
     Ok(AnyConnection::Postgres(connection))
 }
 
-pub(crate) fn unreachable(url: &PostgresUrl, cause: impl ToString) -> OpenError {
-    OpenError::unreachable(url, url.censor(&cause.to_string()))
+pub(crate) fn unreachable(url: &PostgresUrl, cause: &impl ToString) -> OpenError {
+    OpenError::unreachable(url, &url.censor(&cause.to_string()))
 }

@@ -29,6 +29,12 @@ const CONNECTIONS: u32 = 16;
 /// How long a request waits until one of them is free, and how long for one to be opened.
 const PATIENCE: Duration = Duration::from_millis(900);
 
+/// How long a request waits for all of it: a server or a pooler that accepts and says nothing keeps no time-out of its own.
+const LONGEST_WORK: Duration = Duration::from_secs(6);
+
+/// How long a start waits for the first connection, which may lead through the names of several servers.
+const FIRST: Duration = Duration::from_secs(10);
+
 pub(crate) struct Postgres {
     pool: Connections,
     /// One for each connection: whoever waits for one takes no thread meanwhile.
@@ -38,8 +44,8 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Opens a database without tables.
     pub(crate) fn create(url: &PostgresUrl) -> Result<Self, OpenError> {
-        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, cause))?;
-        if !migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, cause))? {
+        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, &cause))?;
+        if !migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, &cause))? {
             return Err(OpenError::Exists(url.into()));
         }
         Ok(Self::connect(url))
@@ -47,8 +53,8 @@ impl Postgres {
 
     /// Opens a database of ours.
     pub(crate) fn open(url: &PostgresUrl) -> Result<Self, OpenError> {
-        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, cause))?;
-        if migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, cause))? {
+        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, &cause))?;
+        if migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, &cause))? {
             return Err(OpenError::Absent(url.into()));
         }
         migration::check_requirement(&mut connection, &url.into())?;
@@ -58,7 +64,10 @@ impl Postgres {
     fn connect(url: &PostgresUrl) -> Self {
         let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
         let url = url.clone();
-        Self { pool: crate::pool::connections(CONNECTIONS, PATIENCE, move || connection::open(&url)), places }
+        let pool = crate::pool::connections(CONNECTIONS, PATIENCE, move || connection::open(&url));
+        // If it fails now, whoever needs it will say so.
+        let _ = pool.get_timeout(FIRST);
+        Self { pool, places }
     }
 
     pub(crate) async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
@@ -103,7 +112,9 @@ impl Postgres {
             let _place = place;
             work(&pool)
         });
-        working.await.map_err(|_| StoreError::Abandoned)?
+        // Whoever asked is answered; the place stays taken for as long as the work goes on.
+        let worked = timeout(LONGEST_WORK, working).await.map_err(|_| StoreError::Overloaded)?;
+        worked.map_err(|_| StoreError::Abandoned)?
     }
 
     async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {

@@ -15,11 +15,12 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL s
 
 /// Every change is guarded, and what a decision rests on is locked before it is read.
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5s'; \
-                     SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+                     SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
-/// How often a write runs that the database would not let through, and until when another time is begun.
+/// How often a write runs that the database would not let through, and until when another time is begun: PostgreSQL looks
+/// for deadlocks after a second.
 const ATTEMPTS: u32 = 4;
-const ATTEMPTS_FOR: Duration = Duration::from_secs(1);
+const ATTEMPTS_FOR: Duration = Duration::from_secs(3);
 
 pub(crate) fn read<T>(
     pool: &Connections,
@@ -63,8 +64,13 @@ fn begin(pool: &Connections, sql: &str) -> Result<PooledConnection<Opener>, Stor
         let mut connection = connection(pool)?;
         match begin_on(&mut connection, sql) {
             Ok(()) => return Ok(connection),
-            Err(cause) if is_closed(&cause) => discard(&mut connection),
-            Err(cause) => return Err(cause.into()),
+            Err(cause) => {
+                // Half of it may have been done.
+                discard(&mut connection);
+                if !is_closed(&cause) {
+                    return Err(cause.into());
+                }
+            }
         }
     }
     Err(StoreError::Connection("all of them are broken".to_owned()))

@@ -27,19 +27,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Opens the connection that writes, to a file that exists.
 pub(crate) fn writer(url: &SqliteUrl) -> Result<AnyConnection, OpenError> {
     let mut connection = plain(url)?;
-    connection.batch_execute(WRITER).map_err(|cause| OpenError::unreachable(url, cause))?;
+    connection.batch_execute(WRITER).map_err(|cause| OpenError::unreachable(url, &cause))?;
     Ok(connection)
 }
 
 /// Opens a connection to a file that may be anybody's: nothing changes, not even the journal mode.
 pub(crate) fn plain(url: &SqliteUrl) -> Result<AnyConnection, OpenError> {
-    open(&existing(url)?, PATIENT).map_err(|cause| OpenError::unreachable(url, cause))
+    open(&existing(url)?, PATIENT).map_err(|cause| OpenError::unreachable(url, &cause))
 }
 
 /// SQLite opens what it cannot write, and says so at the first write only.
 pub(crate) fn require_writable(connection: &mut AnyConnection, url: &SqliteUrl) -> Result<(), OpenError> {
     let nothing = "UPDATE schema_requirement SET one = 1 WHERE FALSE";
-    connection.batch_execute(nothing).map_err(|cause| OpenError::unreachable(url, cause))
+    connection.batch_execute(nothing).map_err(|cause| OpenError::unreachable(url, &cause))
 }
 
 pub(crate) fn readers(url: &SqliteUrl) -> Result<Connections, OpenError> {
@@ -58,7 +58,10 @@ fn existing(url: &SqliteUrl) -> Result<String, OpenError> {
     if !url.path().exists() {
         return Err(OpenError::Absent(url.into()));
     }
-    url.path().to_str().map(str::to_owned).ok_or_else(|| OpenError::unreachable(url, "its path is not UTF-8"))
+    url.path()
+        .to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| OpenError::unreachable(url, &"its path is not UTF-8"))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub(crate) fn create_file(url: &SqliteUrl) -> Result<(), OpenError> {
     match options.open(url.path()) {
         Ok(_) => Ok(()),
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(cause) => Err(OpenError::unreachable(url, cause)),
+        Err(cause) => Err(OpenError::unreachable(url, &cause)),
     }
 }
 
@@ -21,6 +21,6 @@ pub(crate) fn create_file(url: &SqliteUrl) -> Result<(), OpenError> {
 pub(crate) fn hide_file(url: &SqliteUrl) -> Result<(), OpenError> {
     #[cfg(unix)]
     fs::set_permissions(url.path(), std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .map_err(|cause| OpenError::unreachable(url, cause))?;
+        .map_err(|cause| OpenError::unreachable(url, &cause))?;
     Ok(())
 }

@@ -21,7 +21,7 @@ impl ServerLock {
 }
 
 fn lock(url: &SqliteUrl) -> Result<File, OpenError> {
-    let unreachable = |cause: std::io::Error| OpenError::unreachable(url, cause);
+    let unreachable = |cause: std::io::Error| OpenError::unreachable(url, &cause);
     let mut path = real_path(url.path()).map_err(unreachable)?.into_os_string();
     path.push(".lock");
     let mut options = OpenOptions::new();

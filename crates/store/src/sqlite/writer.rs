@@ -92,7 +92,7 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("attesto-writer".to_owned())
             .spawn(move || worker.run(&jobs))
-            .map_err(|cause| OpenError::unreachable(url, cause))?;
+            .map_err(|cause| OpenError::unreachable(url, &cause))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -172,7 +172,7 @@ impl Worker {
             self.reconnect();
         }
         for change in group {
-            change.answer(committed.as_ref().map(|()| ()).map_err(String::as_str));
+            change.answer(committed.as_ref().copied().map_err(String::as_str));
         }
     }
 
@@ -204,5 +204,32 @@ impl Worker {
                 let _ = self.connection.batch_execute("ROLLBACK");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::url::DatabaseUrl;
+
+    #[test]
+    fn a_write_that_waited_too_long_is_dropped_and_the_next_one_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.db"), "").unwrap();
+        let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder.path()) else { panic!() };
+        let worker = Worker { url: url.clone(), connection: connection::writer(&url).unwrap() };
+        let (queue, jobs) = sync_channel(QUEUE);
+        let (ran, outcomes) = channel();
+        let long_ago = Instant::now().checked_sub(LONGEST_WAIT + Duration::from_secs(1)).unwrap();
+        for (name, since) in [("stale", long_ago), ("fresh", Instant::now())] {
+            let ran = ran.clone();
+            let job = Job::Alone(Box::new(move |_| ran.send(name).unwrap()));
+            queue.try_send(Queued { job, since }).ok().unwrap();
+        }
+        drop((queue, ran));
+        worker.run(&jobs);
+        assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), ["fresh"]);
     }
 }

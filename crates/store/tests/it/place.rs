@@ -16,9 +16,14 @@ impl Place {
     pub(crate) fn new() -> Self {
         match std::env::var("ATTESTO_TEST_ON").as_deref() {
             Ok("postgres") => Self::Postgres(postgres::Named::new()),
-            Ok("sqlite") | Err(_) => Self::Folder(tempfile::tempdir().unwrap()),
+            Ok("sqlite") | Err(_) => Self::folder(),
             Ok(other) => panic!("ATTESTO_TEST_ON: {other} is neither sqlite nor postgres"),
         }
+    }
+
+    /// For a file.
+    pub(crate) fn folder() -> Self {
+        Self::Folder(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {

@@ -1,8 +1,9 @@
 //! What is decided by a row that somebody else changes at the same time. Both orders are brought about: who came first
 //! is inside its transaction while the other one begins.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use attesto_core::{
@@ -59,9 +60,9 @@ async fn what_is_used_or_begun_while_an_end_waits_is_ended_by_it() {
         assert!(database.session("s").await.revoked_at.is_some(), "{whose}");
 
         let later = session("t", NOW + AHEAD + AHEAD);
-        let begin = move |write: &mut Write<'_>| write.insert_session(&later, 1, &event(Event::SignedIn));
-        let (began, ()) = overlapping(&database, begin, end).await;
-        assert_eq!(began, Began::Yes, "{whose}");
+        let sign_in = move |write: &mut Write<'_>| write.insert_session(&later, 1, &event(Event::SignedIn));
+        let (outcome, ()) = overlapping(&database, sign_in, end).await;
+        assert_eq!(outcome, Began::Yes, "{whose}");
         assert!(database.session("t").await.revoked_at.is_some(), "{whose}");
     }
 }
@@ -79,9 +80,50 @@ async fn what_comes_while_it_is_ended_waits_and_is_refused() {
         let ((), kept) = overlapping(&database, end, move |write| write.keep_session(&keep)).await;
         assert_eq!(kept, Kept::LostRace, "{whose}");
         let again = session("t", NOW);
-        let begin = move |write: &mut Write<'_>| write.insert_session(&again, 1, &event(Event::SignedIn));
-        let ((), began) = overlapping(&database, end, begin).await;
-        assert_eq!(began, Began::Stale, "{whose}");
+        let sign_in = move |write: &mut Write<'_>| write.insert_session(&again, 1, &event(Event::SignedIn));
+        let ((), outcome) = overlapping(&database, end, sign_in).await;
+        assert_eq!(outcome, Began::Stale, "{whose}");
+    }
+}
+
+/// Refreshes that overlap without end: each shares what an end has to hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_gets_its_turn_while_others_keep_coming() {
+    const OTHERS: usize = 6;
+    for (whose, end) in ENDS {
+        let database = database().await;
+        let over = Arc::new(AtomicBool::new(false));
+        let others: Vec<_> = (0..OTHERS)
+            .map(|number| {
+                let (store, over) = (database.store.clone(), Arc::clone(&over));
+                let sid = format!("s{number}");
+                tokio::spawn(async move {
+                    let begun = session(&sid, NOW);
+                    let keep = keep(&begun, 1);
+                    store
+                        .write(move |it| it.insert_session(&begun, 1, &event(Event::SignedIn)))
+                        .await
+                        .unwrap();
+                    while !over.load(Ordering::Relaxed) {
+                        let keep = keep.clone();
+                        let slowly = move |write: &mut Write<'_>| {
+                            let kept = write.keep_session(&keep);
+                            std::thread::sleep(Duration::from_millis(15));
+                            kept
+                        };
+                        store.write(slowly).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let begun = std::time::Instant::now();
+        database.write(end).await;
+        assert!(begun.elapsed() < Duration::from_secs(1), "{whose}: {:?}", begun.elapsed());
+        over.store(true, Ordering::Relaxed);
+        for other in others {
+            other.await.unwrap();
+        }
     }
 }
 
