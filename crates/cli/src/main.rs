@@ -1,6 +1,7 @@
 //! `attesto`: the server and the operator's commands.
 
 mod audit;
+mod backup;
 mod clients;
 mod context;
 mod dev;
@@ -48,6 +49,7 @@ enum Command {
     Init,
     /// Run the server
     Serve(serve::Serve),
+    Backup(backup::Backup),
     /// Bring the schema of the database up to date
     ///
     /// Servers on SQLite do so when they start. Servers on PostgreSQL refuse an older schema: run this once, with the newer
@@ -114,6 +116,7 @@ async fn run(Cli { place, json, command }: Cli) -> Result<(), Failure> {
     match command {
         Command::Init => init::run(&place, output).await,
         Command::Serve(serve) => serve.run(&place).await,
+        Command::Backup(backup) => backup.run(&place, output).await,
         Command::Migrate => migrate::run(&place, output).await,
         Command::Users(users) => users.run(&place, output).await,
         Command::Clients(clients) => clients.run(&place, output).await,

@@ -35,6 +35,31 @@ pub enum StoreError {
     Migration(String),
 }
 
+/// A database could not be copied. One line each, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// There is a file already.
+    #[error("{} exists already; it is left as it is", .0.display())]
+    Exists(PathBuf),
+    /// The copy cannot be written.
+    #[error("cannot write {}: {cause}", .path.display())]
+    Unwritable {
+        /// The copy.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// It is no file.
+    #[error("{0} is copied by pg_dump; see docs/operations/backup.md")]
+    OfAServer(DatabaseUrl),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The task was cancelled.
+    #[error("the copy was abandoned")]
+    Abandoned,
+}
+
 /// A database could not be opened. One line each, with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

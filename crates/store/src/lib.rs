@@ -32,7 +32,7 @@ mod user;
 pub use audit::RecordedEvent;
 pub use authority::Bounds;
 pub use client::ClientSettings;
-pub use error::{OpenError, StoreError};
+pub use error::{BackupError, OpenError, StoreError};
 pub use feed::FeedHead;
 pub use key::Changed;
 pub use revocation::RecordedRevocation;

@@ -1,14 +1,16 @@
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use attesto_core::Instant;
+use tokio::task::spawn_blocking;
 
 use crate::connection::AnyConnection;
-use crate::error::{OpenError, StoreError};
+use crate::error::{BackupError, OpenError, StoreError};
 use crate::migration;
 use crate::postgres::Postgres;
-use crate::sqlite::Sqlite;
+use crate::sqlite::{Sqlite, back_up};
 use crate::url::DatabaseUrl;
 
 /// The database. Cheap to clone; all clones share its connections.
@@ -86,6 +88,15 @@ impl Store {
             return Err(OpenError::SchemaTooOld((*self.url).clone()));
         }
         Ok(())
+    }
+
+    /// Copies a database that is a file to another file, which must not be there yet, while servers go on.
+    pub async fn back_up(&self, file: &Path) -> Result<(), BackupError> {
+        let DatabaseUrl::Sqlite(url) = (*self.url).clone() else {
+            return Err(BackupError::OfAServer((*self.url).clone()));
+        };
+        let file = file.to_owned();
+        spawn_blocking(move || back_up(&url, &file)).await.map_err(|_| BackupError::Abandoned)?
     }
 
     /// For a server that stops: folds the write-ahead log of SQLite into the database file, so that the file alone holds

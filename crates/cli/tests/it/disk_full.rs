@@ -15,7 +15,7 @@ use crate::process::{after, run, until};
 use crate::server::Server;
 
 /// What SQLite makes of a write that the limit cut off. Of a disk that has no space left it says that it is full.
-const CAUSE: &str = "the database refused: disk I/O error";
+const CAUSE: &str = "the database did not commit: disk I/O error";
 
 #[test]
 fn a_command_without_space_changes_nothing_and_works_when_there_is_some() {

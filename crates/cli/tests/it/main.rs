@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod authority;
+mod backup;
 mod clients;
 mod commands;
 mod compromise;

@@ -1,5 +1,6 @@
 //! SQLite: one file, one thread that writes, and readers beside it.
 
+mod backup;
 mod connection;
 mod file;
 mod server_lock;
@@ -17,6 +18,7 @@ use crate::pool::Connections;
 use crate::store::{Read, Write};
 use crate::url::SqliteUrl;
 
+pub(crate) use backup::back_up;
 pub use server_lock::ServerLock;
 use writer::{Change, Writer};
 

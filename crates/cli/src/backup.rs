@@ -1,0 +1,30 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::context::Place;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Copy the database to a new file, while the server goes on
+///
+/// For SQLite. The copy is what the database is at one moment, and only its owner can read it. The key-encryption key is not in it:
+/// keep that elsewhere. docs/operations/backup.md says how a copy is put back, and how PostgreSQL is copied.
+#[derive(Args)]
+pub struct Backup {
+    /// The copy; must not exist
+    file: PathBuf,
+}
+
+impl Backup {
+    /// Runs the command.
+    pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
+        let settings = place.settings()?;
+        let store = Place::open(&settings).await?;
+        store.back_up(&self.file).await.map_err(|cause| Failure::new(cause.to_string()))?;
+        let file = self.file.display().to_string();
+        let sentence = format!("{} was copied to {file}", settings.database);
+        output.done(&sentence, &json!({ "file": file }))
+    }
+}

@@ -1,0 +1,51 @@
+//! A copy of the database that is made while a server works on it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use crate::authority::{Authority, CONFIGURATION};
+use crate::load::Load;
+
+#[test]
+fn a_copy_that_is_made_under_load_is_a_whole_database() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let server = authority.start();
+    let before: Vec<_> = (0..20).map(|_| server.sign_in()).collect();
+    let load = Load::sign_in(&server, 4, Duration::ZERO);
+    let copy = authority.data().join("copy.db");
+    let name = copy.to_str().unwrap();
+    load.during(
+        server.address,
+        |refreshed| drop(refreshed.pair()),
+        || {
+            authority.run(&["backup", name]).done();
+        },
+    );
+    load.assert_alive(&server);
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = authority.run(&["backup", name]).refused(1);
+    assert!(again.ends_with("copy.db exists already; it is left as it is"), "{again}");
+    server.stop();
+
+    let other = Authority::configured(CONFIGURATION);
+    for (from, to) in [("copy.db", "attesto.db"), ("kek", "kek")] {
+        fs::copy(authority.data().join(from), other.data().join(to)).unwrap();
+    }
+    let server = other.start();
+    for pair in before {
+        server.refresh(&pair.refresh).pair();
+    }
+    assert_eq!(other.json(&["sessions", "list"]).as_array().unwrap().len(), 24);
+}
+
+#[test]
+fn a_copy_that_cannot_be_written_leaves_nothing() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let copy = authority.data().join("absent/copy.db");
+    let refused = authority.run(&["backup", copy.to_str().unwrap()]).refused(1);
+    assert!(refused.contains("cannot write"), "{refused}");
+    assert!(!copy.exists());
+}
