@@ -102,10 +102,15 @@ fn haproxy_does_not_know_before_it_is_told_nor_when_it_was_long_ago() {
 #[test]
 fn another_epoch_refuses_what_is_older() {
     let Some(scene) = Scene::set(MAY_BE_OLD) else { return };
-    drop(scene.follow());
-    let (salts, older) = (fs::read_to_string(scene.path("salts.map")).unwrap(), scene.server.sign_in());
-    let epoch = salts.lines().find(|line| line.starts_with("epoch ")).expect("an epoch");
-    fs::write(scene.path("salts.map"), salts.replace(epoch, "epoch 7")).unwrap();
+    let maps = scene.follow();
+    let older = scene.server.sign_in();
+    let (salts, epoch) = until("the feed is known", || {
+        let salts = fs::read_to_string(scene.path("salts.map")).ok()?;
+        let epoch = salts.lines().find(|line| line.starts_with("epoch "))?.to_owned();
+        Some((salts, epoch))
+    });
+    drop(maps);
+    fs::write(scene.path("salts.map"), salts.replace(&epoch, "epoch 7")).unwrap();
     let _proxy = scene.start();
     sleep(Duration::from_secs(1));
     let _maps = scene.follow();
