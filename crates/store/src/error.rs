@@ -11,8 +11,8 @@ pub enum StoreError {
     /// No connection became free in time, or none could be opened.
     #[error("no database connection: {0}")]
     Connection(String),
-    /// The queue of writes is full.
-    #[error("too many writes are waiting")]
+    /// More wait for the database than it serves in time.
+    #[error("too many wait for the database, or it does not answer in time")]
     Overloaded,
     /// The closure panicked, the write waited too long for its turn, or the thread that writes is gone.
     #[error("the write was abandoned")]

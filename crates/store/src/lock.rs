@@ -5,7 +5,8 @@
 //! it read, holds the row before it reads. Whoever only decides by rows shares them with others that do.
 //!
 //! The order is always the same: servers, throttle counters, feed, clients, authority, users, sessions, key uses, and
-//! last the counter of the feed. Whoever meets somebody else all the same is run again.
+//! last the counter of the feed; but that a sign-in clears its throttle counters at its end, which nobody holds who waits
+//! for anything else. Whoever meets somebody else all the same is run again.
 
 use std::time::Duration;
 

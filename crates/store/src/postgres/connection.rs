@@ -25,5 +25,6 @@ pub(crate) fn open(url: &PostgresUrl) -> ConnectionResult<AnyConnection> {
 }
 
 pub(crate) fn unreachable(url: &PostgresUrl, cause: &impl ToString) -> OpenError {
-    OpenError::unreachable(url, &url.censor(&cause.to_string()))
+    // libpq ends its lines.
+    OpenError::unreachable(url, &url.censor(cause.to_string().trim_end()))
 }

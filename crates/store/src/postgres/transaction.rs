@@ -5,7 +5,7 @@ use diesel::r2d2::PooledConnection;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{Connection, QueryResult};
 
-use crate::connection::AnyConnection;
+use crate::connection::{AnyConnection, on_either};
 use crate::error::StoreError;
 use crate::pool::{Connections, Opener};
 use crate::store::{Read, Write};
@@ -77,10 +77,7 @@ fn begin(pool: &Connections, sql: &str) -> Result<PooledConnection<Opener>, Stor
 }
 
 fn begin_on(connection: &mut AnyConnection, sql: &str) -> QueryResult<()> {
-    match connection {
-        AnyConnection::Postgres(connection) => AnsiTransactionManager::begin_transaction_sql(connection, sql),
-        AnyConnection::Sqlite(connection) => AnsiTransactionManager::begin_transaction(connection),
-    }
+    on_either!(connection, |connection| AnsiTransactionManager::begin_transaction_sql(connection, sql))
 }
 
 fn roll_back(connection: &mut AnyConnection) -> QueryResult<()> {

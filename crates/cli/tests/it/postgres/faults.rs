@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use attesto_cluster::{Cluster, PgBouncer, Programs};
 
-use super::{authority_on, is_left_out, with_database};
+use super::{authority_on, with_database};
 use crate::http::Pair;
 use crate::load::{Load, Refreshed};
 use crate::process::until;
@@ -22,9 +22,6 @@ fn programs() -> Programs {
 
 #[test]
 fn while_the_database_is_away_nothing_is_lost_and_soon_after_all_goes_on() {
-    if is_left_out() {
-        return;
-    }
     let mut cluster = Cluster::start(&programs(), DURABLE).unwrap();
     cluster.create_database("attesto").unwrap();
     let authority = authority_on(&cluster.url("attesto"));
@@ -66,9 +63,6 @@ fn while_the_database_is_away_nothing_is_lost_and_soon_after_all_goes_on() {
 
 #[test]
 fn a_standby_that_takes_over_has_all_that_was_answered() {
-    if is_left_out() {
-        return;
-    }
     let mut primary = Cluster::start(&programs(), DURABLE).unwrap();
     primary.create_database("attesto").unwrap();
     let mut standby = primary.standby("second").unwrap();
@@ -100,9 +94,6 @@ fn a_standby_that_takes_over_has_all_that_was_answered() {
 
 #[test]
 fn a_pooler_that_gives_each_transaction_another_connection_is_no_hindrance() {
-    if is_left_out() {
-        return;
-    }
     let cluster = Cluster::start(&programs(), &[]).unwrap();
     cluster.create_database("attesto").unwrap();
     let program: PathBuf = PgBouncer::find().unwrap();

@@ -12,12 +12,6 @@ fn authority_on(database: &str) -> Authority {
     Authority::configured(&CONFIGURATION.replace("sqlite:attesto.db", database))
 }
 
-/// `--without postgres` was asked for.
-fn is_left_out() -> bool {
-    let left_out = std::env::var("ATTESTO_TEST_WITHOUT").unwrap_or_default();
-    left_out.split(',').any(|name| name == "postgres")
-}
-
 /// A command of the same authority, with a database that is reached another way.
 fn with_database(mut command: Command, database: &str) -> Command {
     command.env("ATTESTO_DATABASE", database);

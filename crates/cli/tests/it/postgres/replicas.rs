@@ -4,18 +4,31 @@ use std::time::{Duration, Instant};
 use attesto_cluster::Scratch;
 use serde_json::Value;
 
-use super::{authority_on, is_left_out};
+use super::authority_on;
+use crate::authority::Authority;
 use crate::http::get;
 use crate::process::{run, until};
-use crate::server::Credentials;
+use crate::server::{Credentials, Server};
 
 const MANY: usize = 16;
 
+/// Two servers of one authority.
+struct Two {
+    one: Server,
+    other: Server,
+    authority: Authority,
+    _database: Scratch,
+}
+
+fn two_servers() -> Two {
+    let database = Scratch::new().unwrap();
+    let authority = authority_on(&database.url());
+    authority.set_up();
+    Two { one: authority.start(), other: authority.start(), authority, _database: database }
+}
+
 #[test]
 fn of_many_that_set_up_one_database_one_does_and_then_all_serve_it() {
-    if is_left_out() {
-        return;
-    }
     let database = Scratch::new().unwrap();
     let authority = &authority_on(&database.url());
     // Who is first may make the file; the others have it, as machines would that share a secret.
@@ -49,13 +62,8 @@ fn of_many_that_set_up_one_database_one_does_and_then_all_serve_it() {
 
 #[test]
 fn what_one_ends_another_publishes_within_two_seconds() {
-    if is_left_out() {
-        return;
-    }
-    let database = Scratch::new().unwrap();
-    let authority = authority_on(&database.url());
-    authority.set_up();
-    let (one, other) = (authority.start(), authority.start());
+    let two = two_servers();
+    let (one, other) = (&two.one, &two.other);
     for seq in 1..=5 {
         let pair = one.sign_in();
         let mut waiting = other.connect();
@@ -71,13 +79,8 @@ fn what_one_ends_another_publishes_within_two_seconds() {
 
 #[test]
 fn a_refresh_that_was_answered_by_one_is_repeated_by_another() {
-    if is_left_out() {
-        return;
-    }
-    let database = Scratch::new().unwrap();
-    let authority = authority_on(&database.url());
-    authority.set_up();
-    let (one, other) = (authority.start(), authority.start());
+    let two = two_servers();
+    let (one, other) = (&two.one, &two.other);
     let first = one.sign_in();
     let second = one.refresh(&first.refresh).pair();
     assert_eq!(
@@ -96,26 +99,18 @@ fn a_refresh_that_was_answered_by_one_is_repeated_by_another() {
 
 #[test]
 fn a_key_that_one_rotates_signs_at_the_other() {
-    if is_left_out() {
-        return;
-    }
-    let database = Scratch::new().unwrap();
-    let authority = authority_on(&database.url());
-    authority.set_up();
-    let (one, other) = (authority.start(), authority.start());
+    let two = two_servers();
+    let (one, other) = (&two.one, &two.other);
     let before = crate::load::kid(&other.sign_in().access);
-    authority.run(&["keys", "compromise", &before]).done();
+    two.authority.run(&["keys", "compromise", &before]).done();
     until("both have another key", || {
-        let kids = [&one, &other].map(|server| crate::load::kid(&server.sign_in().access));
+        let kids = [one, other].map(|server| crate::load::kid(&server.sign_in().access));
         (kids[0] == kids[1] && kids[0] != before).then_some(())
     });
 }
 
 #[test]
 fn an_older_schema_is_the_operators_to_bring_up_to_date() {
-    if is_left_out() {
-        return;
-    }
     let database = Scratch::new().unwrap();
     let authority = authority_on(&database.url());
     authority.set_up();
