@@ -7,8 +7,11 @@ use attesto_verifier::{BuildError, Error, TokenType, Verified, Verifier};
 
 use crate::clock::Clock;
 
-/// Checks the authority's own tokens, with the verifier that everybody else uses: no leeway, its keys handed over in
-/// process, those included that are no longer published.
+/// A token may be issued by a server whose clock is ahead, or by this one before its clock was put right.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+
+/// Checks the authority's own tokens, with the verifier that everybody else uses: its keys handed over in process, those
+/// included that are no longer published, and no leeway for what has expired.
 pub struct Tokens {
     access: Verifier,
     refresh: Verifier,
@@ -51,6 +54,7 @@ impl Tokens {
         let builder = || {
             Verifier::builder(issuer)
                 .leeway(Duration::ZERO)
+                .issuer_ahead(CLOCKS_APART)
                 .algorithms(&[Algorithm::Rs256, Algorithm::Es256])
                 .clock(clock.clone())
         };

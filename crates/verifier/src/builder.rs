@@ -29,6 +29,7 @@ pub struct VerifierBuilder {
     algorithms: Vec<Algorithm>,
     token_type: TokenType,
     leeway: Duration,
+    issuer_ahead: Duration,
     required_scopes: Vec<String>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Events,
@@ -66,7 +67,7 @@ pub enum BuildError {
     /// The list of algorithms is empty.
     #[error("an algorithm is required")]
     AlgorithmMissing,
-    /// The leeway is longer than 60 seconds.
+    /// The leeway, for all clocks or for that of the issuer, is longer than 60 seconds.
     #[error("the leeway is longer than 60 seconds")]
     LeewayTooLong,
     /// The token cache is for more than a million tokens.
@@ -119,6 +120,7 @@ impl VerifierBuilder {
             algorithms: vec![Algorithm::Rs256],
             token_type: TokenType::default(),
             leeway: Duration::from_secs(30),
+            issuer_ahead: Duration::ZERO,
             required_scopes: Vec::new(),
             clock: Arc::new(SystemClock),
             events: Events::default(),
@@ -171,6 +173,14 @@ impl VerifierBuilder {
     /// How far the clocks may lie apart, in whole seconds: 30 unless told, at most 60.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
+        self
+    }
+
+    /// How much further ahead the issuer's clock may be, in whole seconds: this counts for `iat` and `nbf` only, so that
+    /// `exp` can be exact (a leeway of zero) where several servers issue tokens and check each other's. Nothing unless
+    /// told, at most 60.
+    pub fn issuer_ahead(mut self, by: Duration) -> Self {
+        self.issuer_ahead = by;
         self
     }
 
@@ -340,7 +350,7 @@ impl VerifierBuilder {
         if self.algorithms.is_empty() {
             return Err(BuildError::AlgorithmMissing);
         }
-        if self.leeway > MAX_LEEWAY {
+        if self.leeway.max(self.issuer_ahead) > MAX_LEEWAY {
             return Err(BuildError::LeewayTooLong);
         }
         if self.token_cache > MAX_TOKEN_CACHE {
@@ -352,6 +362,7 @@ impl VerifierBuilder {
             algorithms: self.algorithms.clone(),
             token_type: self.token_type,
             leeway: self.leeway.as_secs().cast_signed(),
+            issuer_ahead: self.issuer_ahead.as_secs().cast_signed(),
             required_scopes: self.required_scopes.clone(),
             max_key_age: self.max_stale.max(self.refresh_interval),
         })

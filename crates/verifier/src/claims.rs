@@ -189,7 +189,10 @@ struct Present {
 
 impl Present {
     fn at(now: i64, policy: &Policy) -> Self {
-        Self { earliest: now.saturating_sub(policy.leeway), latest: now.saturating_add(policy.leeway) }
+        Self {
+            earliest: now.saturating_sub(policy.leeway),
+            latest: now.saturating_add(policy.leeway + policy.issuer_ahead),
+        }
     }
 
     /// RFC 7519 §4.1.6.

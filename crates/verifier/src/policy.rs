@@ -53,6 +53,8 @@ pub(crate) struct Policy {
     pub(crate) token_type: TokenType,
     /// In seconds.
     pub(crate) leeway: i64,
+    /// In seconds, beyond the leeway.
+    pub(crate) issuer_ahead: i64,
     pub(crate) required_scopes: Vec<String>,
     /// How old fetched keys may be.
     pub(crate) max_key_age: Duration,

@@ -8,7 +8,9 @@ use attesto_token::{JwkSet, MAX_TOKEN_BYTES};
 use attesto_verifier::Verifier;
 use serde_json::{Value, json};
 
-use crate::fixture::{AUDIENCE, Authority, Claims, DAY, ISSUER, NOW, Pair, SECOND, USER_ID, claims, header};
+use crate::fixture::{
+    AUDIENCE, Authority, Claims, DAY, EMPTY, INVALID, ISSUER, NOW, Pair, SECOND, USER_ID, claims, header,
+};
 
 /// Of 128 random bits.
 #[track_caller]
@@ -153,4 +155,17 @@ async fn an_unmodified_verifier_takes_the_access_token_and_not_the_refresh_token
         assert_eq!(verifier.verify::<Claims>(&access).is_ok(), audience == AUDIENCE);
         assert!(verifier.verify::<Claims>(&refresh).is_err());
     }
+}
+
+#[actix_web::test]
+async fn a_token_of_a_server_whose_clock_is_a_minute_ahead_is_as_good_as_any() {
+    let authority = Authority::new().await;
+    let pair = authority.sign_in().await;
+    authority.clock.set_back(60 * SECOND);
+    authority.verify(&pair.access).await.is(200, EMPTY);
+    authority.verify(&pair.refresh).await.is(200, EMPTY);
+    authority.clock.set_back(SECOND);
+    authority.refresh(&pair.refresh).await.is(401, INVALID);
+    authority.clock.advance(SECOND);
+    authority.refresh(&pair.refresh).await.pair();
 }

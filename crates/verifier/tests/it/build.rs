@@ -14,6 +14,7 @@ fn a_careless_verifier_is_not_built() {
         (Verifier::builder("").audience(AUDIENCE), BuildError::IssuerMissing),
         (builder().algorithms(&[]), BuildError::AlgorithmMissing),
         (builder().leeway(Duration::from_millis(60_001)), BuildError::LeewayTooLong),
+        (builder().issuer_ahead(Duration::from_millis(60_001)), BuildError::LeewayTooLong),
         (builder().token_cache(1_000_001), BuildError::TokenCacheTooLarge),
     ];
     for (builder, error) in table {

@@ -154,20 +154,25 @@ fn another_type_is_accepted_exactly() {
 
 #[test]
 fn both_sides_of_the_leeway() {
-    for leeway in [0_i64, 30, 60] {
-        let verifier =
-            builder().leeway(Duration::from_secs(leeway.cast_unsigned())).build_offline(&KEY.jwks()).unwrap();
+    for (leeway, ahead) in [(0_i64, 0_i64), (30, 0), (60, 0), (0, 60), (30, 5)] {
+        let seconds = |number: i64| Duration::from_secs(number.cast_unsigned());
+        let verifier = builder()
+            .leeway(seconds(leeway))
+            .issuer_ahead(seconds(ahead))
+            .build_offline(&KEY.jwks())
+            .unwrap();
+        let latest = NOW + leeway + ahead;
         let table = [
             (with("exp", NOW - leeway + 1), Ok(())),
             (with("exp", NOW - leeway), Err(Error::Expired)),
-            (with("nbf", NOW + leeway), Ok(())),
-            (with("nbf", NOW + leeway + 1), Err(Error::NotYetValid)),
-            (with("iat", NOW + leeway), Ok(())),
-            (with("iat", NOW + leeway + 1), Err(Error::IssuedInFuture)),
+            (with("nbf", latest), Ok(())),
+            (with("nbf", latest + 1), Err(Error::NotYetValid)),
+            (with("iat", latest), Ok(())),
+            (with("iat", latest + 1), Err(Error::IssuedInFuture)),
         ];
         for (claims, expected) in table {
             let verdict = verifier.verify::<Value>(&KEY.token(&claims)).map(drop);
-            assert_eq!(verdict, expected, "leeway {leeway}: {claims}");
+            assert_eq!(verdict, expected, "leeway {leeway} and {ahead}: {claims}");
         }
     }
     assert_eq!(verdict(&KEY.token(&with("exp", NOW - 29))), Ok(()), "30 seconds by default");
