@@ -36,18 +36,20 @@ impl DatabaseTime {
         self.is_steady.load(Ordering::Relaxed)
     }
 
-    /// The database said `now` at some time between the two. What took long says little.
+    /// The database said `now` at some time between the two. The time moves no further than that proves it wrong: it
+    /// would otherwise go to and fro with how long each answer took.
     pub(super) fn correct(&self, now: Instant, asked_at: Duration, answered_at: Duration) {
         if answered_at.saturating_sub(asked_at) > TOLERANCE {
             return;
         }
-        let middle = (asked_at + answered_at) / 2;
-        let off_by = now.as_millis().abs_diff(self.at(middle).as_millis());
+        let began_at = self.began_at.load(Ordering::Relaxed);
+        let corrected = began_at.clamp((now - answered_at).as_millis(), (now - asked_at).as_millis());
+        let off_by = corrected.abs_diff(began_at);
         let is_steady = Duration::from_millis(off_by) <= TOLERANCE;
         if self.is_steady.swap(is_steady, Ordering::Relaxed) && !is_steady {
             tracing::warn!(off_by_ms = off_by, "the clock of the database jumped");
         }
-        self.began_at.store((now - middle).as_millis(), Ordering::Relaxed);
+        self.began_at.store(corrected, Ordering::Relaxed);
     }
 
     fn at(&self, elapsed: Duration) -> Instant {
@@ -77,9 +79,18 @@ mod tests {
             (millis(62_401), true),
             (millis(61_000), false),
         ] {
-            time.correct(BEGIN + database + millis(150), millis(100), millis(200));
+            time.correct(BEGIN + database + millis(150), millis(150), millis(150));
             assert_eq!(time.is_steady(), steady, "{database:?}");
             assert_eq!(time.at(millis(500)), BEGIN + database + millis(500));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_waited_for_moves_nothing_that_it_does_not_prove_wrong() {
+        let time = DatabaseTime::start(BEGIN);
+        for (said, shown) in [(200, 0), (999, 0), (100, 0), (1100, 100), (150, 50)] {
+            time.correct(BEGIN + millis(said), millis(100), millis(1000));
+            assert_eq!(time.at(millis(0)), BEGIN + millis(shown), "{said}");
         }
     }
 
