@@ -55,8 +55,8 @@ impl KeySet {
     }
 
     /// Whether there are keys, and no more than `max_age` old.
-    pub(crate) fn is_usable(&self, now: Duration, max_age: Duration) -> bool {
-        !self.is_empty() && self.age(now).is_none_or(|age| age < max_age)
+    pub(crate) fn is_usable(&self, now: impl FnOnce() -> Duration, max_age: Duration) -> bool {
+        !self.is_empty() && self.confirmed_at.is_none_or(|at| at.age(now()) < max_age)
     }
 
     pub(crate) fn age(&self, now: Duration) -> Option<Duration> {
@@ -137,10 +137,10 @@ mod tests {
         let handed_over = KeySet::new(&JwkSet::new(vec![jwk("a")])).unwrap();
         let fetched = handed_over.clone().confirmed(Moment::new(at, Duration::ZERO));
         let last = at + day.saturating_sub(Duration::from_nanos(1));
-        assert!(fetched.is_usable(last, day) && !fetched.is_usable(at + day, day));
+        assert!(fetched.is_usable(|| last, day) && !fetched.is_usable(|| at + day, day));
         let remembered = handed_over.clone().confirmed(Moment::new(at, day));
-        assert!(!remembered.is_usable(at, day) && remembered.is_usable(at, day + at));
-        assert!(handed_over.is_usable(1_000 * day, Duration::ZERO));
-        assert!(!KeySet::default().is_usable(at, day));
+        assert!(!remembered.is_usable(|| at, day) && remembered.is_usable(|| at, day + at));
+        assert!(handed_over.is_usable(|| 1_000 * day, Duration::ZERO));
+        assert!(!KeySet::default().is_usable(|| at, day));
     }
 }

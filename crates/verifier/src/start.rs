@@ -165,7 +165,7 @@ impl VerifierBuilder {
         let Some(saved) = saved else { return Ok(memory) };
         if let Some(kept) = &saved.keys {
             match key_set(&kept.jwks).map(|keys| keys.confirmed(since(kept.confirmed_at))) {
-                Some(keys) if memory.keys.is_some() && !keys.is_usable(now, max_key_age) => {}
+                Some(keys) if memory.keys.is_some() && !keys.is_usable(|| now, max_key_age) => {}
                 Some(keys) => memory.keys = Some(keys),
                 None => self.unreadable("keys"),
             }

@@ -57,7 +57,7 @@ impl Verifier {
         let keys = KeySetStatus {
             kids: trust.keys.iter().map(|key| Arc::clone(&key.kid)).collect(),
             age: trust.keys.age(now),
-            unavailable: !trust.keys.is_usable(now, self.policy().max_key_age),
+            unavailable: !trust.keys.is_usable(|| now, self.policy().max_key_age),
             fetches: self.keys_link().map_or(0, |link| link.attempts()),
             last_error: self.keys_link().and_then(|link| link.last_error()),
         };

@@ -1,3 +1,4 @@
+use std::cell::LazyCell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,15 +96,20 @@ impl Verifier {
     pub fn verify<C: DeserializeOwned>(&self, token: &str) -> Result<Verified<C>, Error> {
         let inner = &*self.0;
         let shared = &*inner.shared;
-        let (now, unix) = (shared.clock.monotonic(), shared.clock.unix_now());
+        let unix = shared.clock.unix_now();
+        // Keys that were handed over have no age, and looking at a clock takes its time.
+        let now = LazyCell::new(|| shared.clock.monotonic());
         // Read before the list, so that the list is at least as fresh.
-        let fed_ago = shared.fed_ago(now, unix);
+        let heard = inner.feed.as_ref().map(|feed| (feed, shared.fed_ago(*now, unix)));
         let trust = shared.trust.load();
-        if !trust.keys.is_usable(now, inner.policy.max_key_age) {
+        if !trust.keys.is_usable(|| *now, inner.policy.max_key_age) {
             return Err(Error::KeysUnavailable);
         }
         let checked = inner.check(token, &trust, unix)?;
-        let revocations = inner.freshness(fed_ago, now)?;
+        let revocations = match heard {
+            Some((feed, fed_ago)) => inner.freshness(feed, fed_ago, *now)?,
+            None => Freshness::NotFollowed,
+        };
         let claims = checked.std.read_as()?;
         let key = &trust.keys[checked.key];
         Ok(Verified { claims, std: checked.std, kid: Arc::clone(&key.kid), alg: key.algorithm, revocations })
@@ -140,8 +146,12 @@ impl Verifier {
         self.0.feed.as_ref().map(|feed| &*feed.follower.link)
     }
 
-    pub(crate) fn freshness(&self, fed_ago: Option<Duration>, now: Duration) -> Result<Freshness, Error> {
-        self.0.freshness(fed_ago, now)
+    /// Whether as much is known of revocations as has to be.
+    pub(crate) fn is_fed(&self) -> bool {
+        let shared = self.shared();
+        let now = shared.clock.monotonic();
+        let fed_ago = shared.fed_ago(now, shared.clock.unix_now());
+        self.0.feed.as_ref().is_none_or(|feed| self.0.freshness(feed, fed_ago, now).is_ok())
     }
 
     pub(crate) fn unknown_kid_wait(&self) -> Duration {
@@ -236,8 +246,12 @@ impl Inner {
         Error::KeyUnknown
     }
 
-    fn freshness(&self, fed_ago: Option<Duration>, now: Duration) -> Result<Freshness, Error> {
-        let Some(feed) = &self.feed else { return Ok(Freshness::NotFollowed) };
+    fn freshness(
+        &self,
+        feed: &FollowedFeed,
+        fed_ago: Option<Duration>,
+        now: Duration,
+    ) -> Result<Freshness, Error> {
         // What a state file remembers may lie far back.
         let knows = self.shared.has_heard() || fed_ago.is_some_and(|age| age <= RECENT);
         let starting = !knows && now.saturating_sub(feed.since) < GRACE;

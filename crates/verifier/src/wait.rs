@@ -130,12 +130,9 @@ impl Verifier {
 
     fn knows(&self, otherwise: &Error) -> bool {
         let shared = self.shared();
-        let now = shared.clock.monotonic();
         match otherwise {
-            Error::RevocationsUnavailable => {
-                self.freshness(shared.fed_ago(now, shared.clock.unix_now()), now).is_ok()
-            }
-            _ => shared.trust.load().keys.is_usable(now, self.policy().max_key_age),
+            Error::RevocationsUnavailable => self.is_fed(),
+            _ => shared.trust.load().keys.is_usable(|| shared.clock.monotonic(), self.policy().max_key_age),
         }
     }
 }
