@@ -76,8 +76,7 @@ impl Place {
     pub async fn open(settings: &Settings) -> Result<Store, Failure> {
         let store = Store::open(&settings.database)?;
         store.require_current().await?;
-        // What is written is dated by the clock that the servers go by.
-        let _ = CLOCK.set(Clock::system().of(&store).await.map_err(OpenError::from)?);
+        go_by_clock_of(&store).await?;
         Ok(store)
     }
 }
@@ -92,6 +91,12 @@ fn variables() -> Vec<(String, String)> {
 
 /// The clock of the database that this command is about.
 static CLOCK: OnceLock<Clock> = OnceLock::new();
+
+/// What is written is dated by the clock that the servers of the database go by.
+pub async fn go_by_clock_of(store: &Store) -> Result<(), Failure> {
+    let _ = CLOCK.set(Clock::system().of(store).await.map_err(OpenError::from)?);
+    Ok(())
+}
 
 /// The present instant.
 pub fn now() -> Instant {

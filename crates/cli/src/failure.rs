@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use attesto_keyring::KeyringError;
 use attesto_server::config::ConfigError;
 use attesto_server::{KeyError, StartError};
-use attesto_store::{OpenError, StoreError};
+use attesto_store::{OpenError, RestoreError, StoreError};
 
 use crate::output::presentable;
 
@@ -72,6 +72,12 @@ impl From<KeyError> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
         Self::new(error.to_string())
     }
 }

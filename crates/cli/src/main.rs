@@ -13,6 +13,7 @@ mod input;
 mod keys;
 mod migrate;
 mod output;
+mod restore;
 mod serve;
 mod sessions;
 mod users;
@@ -50,6 +51,7 @@ enum Command {
     /// Run the server
     Serve(serve::Serve),
     Backup(backup::Backup),
+    Restore(restore::Restore),
     /// Bring the schema of the database up to date
     ///
     /// Servers on SQLite do so when they start. Servers on PostgreSQL refuse an older schema: run this once, with the newer
@@ -117,6 +119,7 @@ async fn run(Cli { place, json, command }: Cli) -> Result<(), Failure> {
         Command::Init => init::run(&place, output).await,
         Command::Serve(serve) => serve.run(&place).await,
         Command::Backup(backup) => backup.run(&place, output).await,
+        Command::Restore(restore) => restore.run(&place, output).await,
         Command::Migrate => migrate::run(&place, output).await,
         Command::Users(users) => users.run(&place, output).await,
         Command::Clients(clients) => clients.run(&place, output).await,

@@ -60,6 +60,28 @@ pub enum BackupError {
     Abandoned,
 }
 
+/// A copy could not be put in the place of a database. One line each, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// It is no file.
+    #[error("{0} is filled by pg_restore; `attesto restore` without a file then does the rest")]
+    OfAServer(DatabaseUrl),
+    /// The database, its lock or the copy cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The copy cannot be taken in.
+    #[error(transparent)]
+    Copy(#[from] BackupError),
+    /// A file cannot get another name.
+    #[error("cannot rename {}: {cause}", .path.display())]
+    Unmovable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+}
+
 /// A database could not be opened. One line each, with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

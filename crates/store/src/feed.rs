@@ -39,14 +39,26 @@ impl Write<'_> {
     /// Begins another feed, which services take over whole, and ends all sessions in it: for a database that has
     /// forgotten what its feed once said. Gives its epoch, which is later than any before.
     pub fn renew_feed(&mut self, new: &Feed, event: &AuditEvent) -> Result<Instant, StoreError> {
+        let epoch = self.replace_feed(new)?;
+        // What was signed since the copy may have lived for as long as can be configured.
+        self.revoke_everything(event, Policy::MAX_ACCESS_LIFETIME)?;
+        Ok(epoch)
+    }
+
+    /// The same without an end of sessions: those that were ended since are alive again.
+    pub fn renew_feed_only(&mut self, new: &Feed, event: &AuditEvent) -> Result<Instant, StoreError> {
+        let epoch = self.replace_feed(new)?;
+        self.record(event)?;
+        Ok(epoch)
+    }
+
+    fn replace_feed(&mut self, new: &Feed) -> Result<Instant, StoreError> {
         self.hold_feed()?;
         let present = self.feed_head()?.feed;
         let epoch = new.epoch.max(present.epoch + Duration::from_millis(1));
         diesel::update(feed::table)
             .set((feed::epoch.eq(epoch.as_millis()), feed::salt.eq(new.salt.as_slice())))
             .execute(self.connection)?;
-        // What was signed since the copy may have lived for as long as can be configured.
-        self.revoke_everything(event, Policy::MAX_ACCESS_LIFETIME)?;
         Ok(epoch)
     }
 

@@ -73,9 +73,20 @@ impl SqliteUrl {
         Ok(Self { path: folder.join(path) })
     }
 
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Another file beside it, whose name goes on like this.
+    pub(crate) fn beside(&self, end: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(end);
+        path.into()
     }
 }
 

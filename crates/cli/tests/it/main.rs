@@ -23,6 +23,7 @@ mod parallel;
 mod postgres;
 mod process;
 mod random;
+mod restore;
 mod rotate_many;
 mod rotation;
 mod runbook;

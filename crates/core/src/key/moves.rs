@@ -1,7 +1,7 @@
 use super::algorithm::Line;
 use super::guard::Guards;
 use super::record::{KeyRecord, KeyState};
-use super::table::KeyTable;
+use super::table::{KeyLedger, KeyTable};
 use crate::instant::Instant;
 use crate::revocation::{Revocation, RevocationKind, VERIFIER_MARGIN};
 
@@ -139,14 +139,45 @@ impl KeyTable {
         };
         moves.moved.retain(|key| key.kid != kid);
         moves.moved.insert(0, leaked.compromised(now));
-        moves.compromised = Some(kid.to_owned());
-        moves.revocation = Some(Revocation {
-            kind: RevocationKind::Kid,
-            id: kid.to_owned(),
-            not_before: now,
-            expires_at: record_until(guards, now),
-        });
-        Ok(moves)
+        Ok(KeyMoves { moved: moves.moved, to_make: moves.to_make, ..declared_leaked(kid, guards, now) })
+    }
+
+    /// Declares a key leaked that somebody else says leaked; one that this table has never known as well, so that services
+    /// which may have it refuse it. `None` if it is declared already.
+    pub fn disown(&self, kid: &str, guards: Guards<'_>, now: Instant) -> Option<KeyMoves> {
+        let is_declared = |ledger: &KeyLedger| ledger.compromised.iter().any(|leaked| leaked == kid);
+        if self.ledger.as_ref().is_some_and(is_declared) {
+            return None;
+        }
+        match self.compromise(kid, guards, now) {
+            Ok(moves) => Some(moves),
+            Err(KeyRefusal::Unknown { .. }) => Some(declared_leaked(kid, guards, now)),
+            Err(_) => None,
+        }
+    }
+
+    /// Relieves the keys that have signed, after an old copy of the database was put back: what became of them since is
+    /// not known, while a staged key was published then, and has signed nothing. A line without one gets one.
+    pub fn relieve(
+        &self,
+        haste: Haste,
+        guards: Guards<'_>,
+        now: Instant,
+    ) -> Result<Option<KeyMoves>, KeyRefusal> {
+        let mut all = KeyMoves::default();
+        for line in self.active_lines() {
+            let has_signed = |key: &KeyRecord| guards.facts.of(&key.kid).latest_exp.is_some();
+            if !self.active(line).is_some_and(has_signed) {
+                continue;
+            }
+            let moves = match self.promote(line, None, haste, guards, now) {
+                Err(KeyRefusal::NoStagedKey { line }) => Self::stage(line),
+                decided => decided?,
+            };
+            all.moved.extend(moves.moved);
+            all.to_make.extend(moves.to_make);
+        }
+        Ok((all != KeyMoves::default()).then_some(all))
     }
 
     /// Takes a key out of the JWK Set: a retiring one when its guard allows, a staged one, which never signed, at once.
@@ -207,6 +238,17 @@ fn wait_for(key: &KeyRecord, step: KeyStep, from: Option<Instant>, now: Instant)
     }
 }
 
+/// What everybody has to learn of a leaked key.
+fn declared_leaked(kid: &str, guards: Guards<'_>, now: Instant) -> KeyMoves {
+    let revocation = Revocation {
+        kind: RevocationKind::Kid,
+        id: kid.to_owned(),
+        not_before: now,
+        expires_at: record_until(guards, now),
+    };
+    KeyMoves { compromised: Some(kid.to_owned()), revocation: Some(revocation), ..KeyMoves::default() }
+}
+
 /// Whoever has a leaked key can make tokens that never expire, so its record lives until the last verifier has fetched a
 /// set without it, and at least as long as any other record.
 fn record_until(guards: Guards<'_>, now: Instant) -> Instant {
@@ -225,8 +267,8 @@ mod tests {
     use crate::key::algorithm::SigningAlgorithm;
     use crate::key::fixture::{at, facts, key, table};
     use crate::key::guard::KeyPolicy;
-    use crate::key::record::Purpose;
-    use crate::key::table::KeyFacts;
+    use crate::key::record::{KekId, Purpose};
+    use crate::key::table::{KeyFacts, KeyUse};
 
     const LINE: Line = Line { purpose: Purpose::Token, algorithm: SigningAlgorithm::Rs256 };
     use KeyState::{Active, Compromised, Destroyed, Retired, Retiring, Staged};
@@ -300,6 +342,53 @@ mod tests {
         let again =
             KeyRefusal::WrongState { kid: "a".to_owned(), state: Compromised, step: KeyStep::Compromise };
         assert_eq!(compromise(&[("a", Compromised)], "a"), Err(again));
+    }
+
+    #[test]
+    fn a_key_that_leaked_elsewhere_is_declared_leaked_once() {
+        let known = table(&[("a", Active), ("b", Staged)]);
+        let (policy, facts) = (KeyPolicy::default(), facts());
+        let guards = Guards { policy: &policy, facts: &facts };
+        assert_eq!(known.disown("a", guards, at(9_000)), known.compromise("a", guards, at(9_000)).ok());
+        let stranger = known.disown("x", guards, at(9_000)).unwrap();
+        assert_eq!((&*stranger.moved, &*stranger.to_make), (&[][..], &[][..]));
+        assert_eq!(stranger.compromised.as_deref(), Some("x"));
+        assert_eq!(stranger.revocation.unwrap().id, "x");
+        let ledger = KeyLedger {
+            version: 1,
+            rows: [].into(),
+            compromised: vec!["x".to_owned()],
+            kek_id: KekId("kek".to_owned()),
+            mac: Vec::new(),
+        };
+        let declared = KeyTable { ledger: Some(ledger), ..known };
+        assert_eq!(declared.disown("x", guards, at(9_000)), None);
+        assert_eq!(table(&[("a", Compromised)]).disown("a", guards, at(9_000)), None);
+    }
+
+    #[test]
+    fn after_a_restore_whatever_has_signed_is_relieved() {
+        let used = KeyUse { latest_exp: Some(at(5)), signatures: 1 };
+        let facts = KeyFacts { uses: [("a".to_owned(), used)].into(), ..facts() };
+        let policy = KeyPolicy::default();
+        let guards = Guards { policy: &policy, facts: &facts };
+        let relieve = |keys: &[(&str, KeyState)], haste, seconds| {
+            let moves = table(keys).relieve(haste, guards, at(seconds))?.unwrap_or_default();
+            Ok((
+                moves.moved.into_iter().map(|key| (key.kid, key.state)).collect::<Vec<_>>(),
+                moves.to_make.into_iter().map(|(_, state)| state).collect::<Vec<_>>(),
+            ))
+        };
+        let pair = [("a", Active), ("b", Staged)];
+        let relieved = Ok((moved(&[("a", Retiring), ("b", Active)]), vec![Staged]));
+        let too_early =
+            Err(KeyRefusal::TooEarly { kid: "b".to_owned(), step: KeyStep::Promote, until: at(2_270) });
+        assert_eq!(relieve(&pair, Haste::Guarded, 2_270), relieved);
+        assert_eq!(relieve(&pair, Haste::Guarded, 2_269), too_early);
+        assert_eq!(relieve(&pair, Haste::Emergency, 2_269), relieved);
+        assert_eq!(relieve(&[("a", Active)], Haste::Guarded, 2_270), Ok((vec![], vec![Staged])));
+        let unused = [("c", Active), ("b", Staged)];
+        assert_eq!(relieve(&unused, Haste::Guarded, 2_270), Ok((vec![], vec![])), "as good as the next one");
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn sync_folder_of(file: &Path) -> io::Result<()> {
+pub(super) fn sync_folder_of(file: &Path) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

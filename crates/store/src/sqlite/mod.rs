@@ -3,6 +3,7 @@
 mod backup;
 mod connection;
 mod file;
+mod restore;
 mod server_lock;
 mod writer;
 
@@ -19,6 +20,7 @@ use crate::store::{Read, Write};
 use crate::url::SqliteUrl;
 
 pub(crate) use backup::back_up;
+pub use restore::{Restoration, Restored};
 pub use server_lock::ServerLock;
 use writer::{Change, Writer};
 

@@ -22,8 +22,7 @@ impl ServerLock {
 
 fn lock(url: &SqliteUrl) -> Result<File, OpenError> {
     let unreachable = |cause: std::io::Error| OpenError::unreachable(url, &cause);
-    let mut path = real_path(url.path()).map_err(unreachable)?.into_os_string();
-    path.push(".lock");
+    let path = SqliteUrl::of(real_path(url.path()).map_err(unreachable)?).beside(".lock");
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     // Whoever can open the file can lock it.
@@ -32,13 +31,13 @@ fn lock(url: &SqliteUrl) -> Result<File, OpenError> {
     let file = options.open(&path).map_err(unreachable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.into())),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path)),
         Err(TryLockError::Error(cause)) => Err(unreachable(cause)),
     }
 }
 
 /// Where the database really is, so that a link to it leads to the same lock. It need not exist yet.
-fn real_path(path: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn real_path(path: &Path) -> std::io::Result<PathBuf> {
     match (path.canonicalize(), path.parent(), path.file_name()) {
         (Err(_), Some(folder), Some(name)) => {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

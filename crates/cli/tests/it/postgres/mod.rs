@@ -2,6 +2,7 @@
 
 mod faults;
 mod replicas;
+mod restore;
 
 use std::process::Command;
 

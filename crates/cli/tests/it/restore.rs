@@ -1,0 +1,237 @@
+//! A copy of the database that is put back: what was ended since it was made stays ended.
+
+use std::fs;
+use std::path::Path;
+
+use attesto_core::KeyState;
+use serde_json::Value;
+
+use crate::authority::{Authority, CONFIGURATION};
+use crate::http::Pair;
+use crate::keeper::{Keeper, RS256, SHORT_INTERVALS, active};
+use crate::load::kid;
+use crate::process::until;
+use crate::server::Server;
+
+/// Everybody's tokens, as they were when the copy was made or a moment later.
+pub(crate) struct Tokens {
+    /// Ended since.
+    ended: Pair,
+    /// Refreshed since: the predecessor, and its successor.
+    consumed: Pair,
+    successor: Pair,
+    /// Begun since.
+    begun: Pair,
+    /// Untouched.
+    idle: Pair,
+}
+
+/// Makes a copy, and then whatever it must not bring back; gives the key that leaked.
+pub(crate) fn since_the_copy(server: &Server, back_up: impl FnOnce()) -> Tokens {
+    let (ended, consumed, idle) = (server.sign_in(), server.sign_in(), server.sign_in());
+    back_up();
+    assert_eq!(server.blacklist(&ended.refresh).status, 200);
+    let successor = server.refresh(&consumed.refresh).pair();
+    Tokens { ended, consumed, successor, begun: server.sign_in(), idle }
+}
+
+#[track_caller]
+pub(crate) fn nothing_works_again(server: &Server, tokens: &Tokens) {
+    let Tokens { ended, consumed, successor, begun, idle } = tokens;
+    for pair in [ended, consumed, successor, begun, idle] {
+        assert_eq!(server.refresh(&pair.refresh).status, 401);
+        assert_ne!(server.verify(&pair.access).status, 200);
+        assert_ne!(server.verify(&pair.refresh).status, 200);
+    }
+    let pair = server.sign_in();
+    server.refresh(&pair.refresh).pair();
+}
+
+#[test]
+fn nothing_that_was_ended_since_the_copy_works_again() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let server = authority.start();
+    let copy = authority.data().join("copy.db");
+    let copy = copy.to_str().unwrap();
+    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let (rotated, leaked) = (signing(&authority), kid(&tokens.idle.access));
+    assert_eq!(rotated, leaked);
+    authority.run(&["keys", "compromise", &leaked]).done();
+    let promoted = signing(&authority);
+    let epoch = epoch(&authority);
+    let running = authority.run(&["restore", copy, "--yes"]).refused(1);
+    assert!(running.contains("another server is using this database"), "{running}");
+    server.stop();
+
+    let said = authority.json(&["restore", copy, "--yes", "--emergency"]);
+    assert_eq!(said["sessions_ended"], true);
+    let key =
+        |kid: &str| said["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap().clone();
+    assert_eq!(
+        (&key(&leaked)["copied"], &key(&leaked)["before"], &key(&leaked)["now"]),
+        (&"active".into(), &"compromised".into(), &"compromised".into())
+    );
+    assert_eq!((&key(&promoted)["copied"], &key(&promoted)["now"]), (&"staged".into(), &"active".into()));
+
+    let server = authority.start();
+    nothing_works_again(&server, &tokens);
+    let keeper = Keeper::of(&authority);
+    assert_eq!(keeper.table().find(&leaked).unwrap().state, KeyState::Compromised);
+    assert_eq!(keeper.times_revoked(&leaked), 1);
+    assert!(self::epoch(&authority) > epoch, "another feed");
+    server.stop();
+
+    // What it replaced is whole, and can be put back the same way.
+    let replaced = said["replaced"].as_str().unwrap();
+    assert!(Path::new(replaced).exists());
+    authority.run(&["restore", replaced, "--yes", "--emergency"]).done();
+    authority.start().sign_in();
+}
+
+#[test]
+fn a_key_that_cannot_be_known_yet_is_waited_for() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let server = authority.start();
+    server.sign_in();
+    let copy = authority.data().join("copy.db");
+    let copy = copy.to_str().unwrap();
+    authority.run(&["backup", copy]).done();
+    server.stop();
+    let before = authority.files();
+    let refused = authority.run(&["restore", copy, "--yes"]).refused(75);
+    assert!(refused.contains("verifiers may not know key") && refused.contains("--emergency"), "{refused}");
+    authority.assert_unchanged_since(&before);
+    let unsure = authority.run(&["restore", copy]).refused(1);
+    assert!(unsure.contains("signs everybody out") && unsure.contains("--yes"), "{unsure}");
+    authority.assert_unchanged_since(&before);
+}
+
+#[test]
+fn where_the_database_is_lost_the_operator_names_what_leaked() {
+    let authority = Authority::configured(&format!("{CONFIGURATION}{SHORT_INTERVALS}"));
+    authority.set_up();
+    let server = authority.start();
+    let copy = authority.data().join("copy.db");
+    let copy = copy.to_str().unwrap();
+    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let keeper = Keeper::of(&authority);
+    until("the staged key may sign", || keeper.permits_rotation(RS256).then_some(()));
+    authority.run(&["keys", "rotate"]).done();
+    let (first, second) = (kid(&tokens.idle.access), signing(&authority));
+    drop(keeper);
+    server.stop();
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(authority.data().join(format!("attesto.db{end}")));
+    }
+
+    let stranger = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let leaks = ["--compromised", &first, "--compromised", stranger];
+    let said = authority.json(&[&["restore", copy, "--yes"][..], &leaks].concat());
+    assert_eq!(said["replaced"], Value::Null);
+    let server = authority.start();
+    nothing_works_again(&server, &tokens);
+    assert_eq!(signing(&authority), second, "it was staged then");
+    let keeper = Keeper::of(&authority);
+    assert_eq!((keeper.times_revoked(&first), keeper.times_revoked(stranger)), (1, 1));
+    server.stop();
+}
+
+/// SQLite would fold it into whatever database lies beside it.
+#[test]
+fn what_a_crash_left_of_a_lost_database_is_not_folded_into_the_copy() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let server = authority.start();
+    let (copy, log) = (authority.data().join("copy.db"), authority.data().join("attesto.db-wal"));
+    let copy = copy.to_str().unwrap();
+    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    server.kill();
+    let left = fs::read(&log).unwrap();
+    assert!(!left.is_empty());
+    fs::remove_file(authority.data().join("attesto.db")).unwrap();
+
+    authority.run(&["restore", copy, "--yes", "--emergency"]).done();
+    let files = authority.files();
+    let (kept, _) = files.iter().find(|(_, content)| **content == left).unwrap();
+    assert!(kept.starts_with("attesto.db.replaced-") && kept.ends_with("-wal"), "{kept}");
+    nothing_works_again(&authority.start(), &tokens);
+}
+
+#[test]
+fn a_database_that_cannot_be_read_is_said_and_kept() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let server = authority.start();
+    let (copy, database) = (authority.data().join("copy.db"), authority.data().join("attesto.db"));
+    let copy = copy.to_str().unwrap();
+    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    server.stop();
+    let junk = "not what it was ".repeat(1_000);
+    fs::write(&database, &junk).unwrap();
+
+    let (code, said, warned) = authority.run(&["restore", copy, "--yes", "--emergency", "--json"]).any();
+    assert_eq!(code, Some(0), "{warned}");
+    assert!(warned.contains("cannot be read") && warned.contains("--compromised"), "{warned}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(fs::read(said["replaced"].as_str().unwrap()).unwrap(), junk.as_bytes());
+    nothing_works_again(&authority.start(), &tokens);
+}
+
+#[test]
+fn sessions_live_on_if_they_are_told_to() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let server = authority.start();
+    let copy = authority.data().join("copy.db");
+    let copy = copy.to_str().unwrap();
+    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let epoch = epoch(&authority);
+    server.stop();
+    let said = authority.json(&["restore", copy, "--yes", "--emergency", "--keep-sessions"]);
+    assert_eq!(said["sessions_ended"], false);
+    let server = authority.start();
+    assert!(self::epoch(&authority) > epoch);
+    assert_eq!(server.refresh(&tokens.begun.refresh).status, 401, "the copy does not know it");
+    for pair in [&tokens.idle, &tokens.ended, &tokens.consumed] {
+        server.refresh(&pair.refresh).pair();
+    }
+}
+
+#[test]
+fn what_is_no_copy_of_this_authority_changes_nothing() {
+    let authority = Authority::configured(CONFIGURATION);
+    let stranger = Authority::configured(&CONFIGURATION.replace("127.0.0.1:9", "127.0.0.1:10"));
+    let twin = Authority::configured(CONFIGURATION);
+    for authority in [&authority, &stranger, &twin] {
+        authority.set_up();
+    }
+    fs::write(authority.data().join("text"), "no database at all, but long enough for a header ".repeat(9))
+        .unwrap();
+    fs::write(authority.data().join("empty"), "").unwrap();
+    let path = |authority: &Authority, name: &str| authority.data().join(name).to_str().unwrap().to_owned();
+    let before = authority.files();
+    for (copy, cause) in [
+        (path(&authority, "absent"), "there is no database at"),
+        (path(&authority, "text"), "is not a database"),
+        (path(&authority, "empty"), "is not a database of Attesto"),
+        (path(&authority, "kek"), "is not a database"),
+        (path(&stranger, "attesto.db"), "issuer"),
+        (path(&twin, "attesto.db"), "key-encryption key"),
+    ] {
+        let refused = authority.run(&["restore", &copy, "--yes", "--emergency"]).any();
+        assert_ne!(refused.0, Some(0), "{copy}");
+        assert!(refused.2.contains(cause), "{copy}: {}", refused.2);
+        authority.assert_unchanged_since(&before);
+    }
+}
+
+fn signing(authority: &Authority) -> String {
+    active(&Keeper::of(authority).table(), RS256).kid.clone()
+}
+
+/// The feed's, as its head says it.
+fn epoch(authority: &Authority) -> String {
+    authority.json(&["feed", "show"])["epoch"].as_str().unwrap().to_owned()
+}
