@@ -31,7 +31,7 @@ pub async fn renew(
 ) -> Result<Result<Renewal, Refusal>, Unavailable> {
     for _ in 0..ATTEMPTS {
         let sid = presented.sid.clone();
-        let Some(standing) = app.store.read(move |tx| tx.find_standing(&sid)).await? else {
+        let Some(standing) = app.store.find(move |tx| tx.find_standing(&sid)).await? else {
             return Ok(Err(Refusal::SessionUnknown));
         };
         match standing.redeem(presented, client_id, &app.policy, now) {
@@ -82,7 +82,7 @@ pub async fn end(
     now: Instant,
 ) -> Result<Result<(), Refusal>, Unavailable> {
     let sid = presented.sid.clone();
-    match app.store.read(move |tx| tx.find_standing(&sid)).await? {
+    match app.store.find(move |tx| tx.find_standing(&sid)).await? {
         Some(standing) if standing.session.client_id != *client_id => {
             return Ok(Err(Refusal::ClientMismatch));
         }
@@ -100,7 +100,7 @@ pub async fn end(
 
 /// Whether an access token's session still lives.
 pub async fn check(app: &App, sid: SessionId, now: Instant) -> Result<Result<(), Refusal>, Unavailable> {
-    let standing = app.store.read(move |tx| tx.find_standing(&sid)).await?;
+    let standing = app.store.find(move |tx| tx.find_standing(&sid)).await?;
     Ok(match standing {
         None => Err(Refusal::SessionUnknown),
         Some(standing) => standing.gate(&standing.session.client_id, now).map_or(Ok(()), Err),
@@ -114,7 +114,7 @@ pub async fn check_refresh(
     now: Instant,
 ) -> Result<Result<(), Refusal>, Unavailable> {
     let sid = presented.sid.clone();
-    let Some(standing) = app.store.read(move |tx| tx.find_standing(&sid)).await? else {
+    let Some(standing) = app.store.find(move |tx| tx.find_standing(&sid)).await? else {
         return Ok(Err(Refusal::SessionUnknown));
     };
     Ok(match standing.redeem(presented, &standing.session.client_id, &app.policy, now) {

@@ -29,7 +29,7 @@ pub async fn sign_in(
     caller: &Caller,
 ) -> Result<Result<Pair, Refusal>, Unavailable> {
     let name = username.to_owned();
-    let user = app.store.read(move |tx| tx.find_user_by_name(&name)).await?;
+    let user = app.store.find(move |tx| tx.find_user_by_name(&name)).await?;
     let keys = throttle_keys(user.as_ref(), username, caller);
     let reservation = match reserve(app, keys).await? {
         Ok(reservation) => reservation,
@@ -143,7 +143,7 @@ async fn read_all(
     let (user_id, client_id) = (user_id.clone(), client_id.clone());
     let read = app
         .store
-        .read(move |tx| Ok((tx.find_user(&user_id)?, tx.find_client(&client_id)?, tx.find_watermark()?)));
+        .find(move |tx| Ok((tx.find_user(&user_id)?, tx.find_client(&client_id)?, tx.find_watermark()?)));
     Ok(read.await?)
 }
 

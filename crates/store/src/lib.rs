@@ -11,6 +11,7 @@ mod client;
 mod connection;
 mod error;
 mod feed;
+mod fixed;
 mod key;
 mod key_ledger;
 mod key_use;

@@ -3,6 +3,7 @@ use diesel::prelude::*;
 
 use crate::connection::on_either;
 use crate::error::StoreError;
+use crate::fixed::Fixed;
 use crate::schema::{revocation_counter, revocations};
 use crate::store::{Read, Write};
 
@@ -81,10 +82,10 @@ impl Write<'_> {
 
     /// Appends a record that says itself when it expires.
     pub(crate) fn append_record(&mut self, record: &Revocation) -> Result<(), StoreError> {
-        let seq: i64 = diesel::update(revocation_counter::table)
+        let count = diesel::update(revocation_counter::table)
             .set(revocation_counter::seq.eq(revocation_counter::seq + 1))
-            .returning(revocation_counter::seq)
-            .get_result(self.connection)?;
+            .returning(revocation_counter::seq);
+        let seq: i64 = Fixed(count).get_result(self.connection)?;
         diesel::insert_into(revocations::table)
             .values((
                 revocations::seq.eq(seq),

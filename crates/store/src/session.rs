@@ -9,6 +9,7 @@ use diesel::sql_types::{BigInt, Nullable};
 use crate::client::ClientRow;
 use crate::connection::on_either;
 use crate::error::StoreError;
+use crate::fixed::Fixed;
 use crate::row::{RowOf, instant};
 use crate::schema::{clients, sessions, users};
 use crate::store::{Read, Write};
@@ -87,7 +88,7 @@ struct SessionRow {
 impl Read<'_> {
     /// A session with its client and user, as they are in one instant.
     pub fn find_standing(&mut self, id: &SessionId) -> Result<Option<Standing>, StoreError> {
-        let row: Option<StandingRow> = sessions::table
+        let query = sessions::table
             .inner_join(clients::table)
             .left_join(users::table)
             .filter(sessions::id.eq(&id.0))
@@ -96,9 +97,8 @@ impl Read<'_> {
                 ClientRow::as_select(),
                 Option::<UserRow>::as_select(),
                 sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
-            ))
-            .get_result(self.connection)
-            .optional()?;
+            ));
+        let row: Option<StandingRow> = Fixed(query).get_result(self.connection).optional()?;
         row.map(standing).transpose()
     }
 
@@ -166,7 +166,7 @@ impl Write<'_> {
         if !self.still_stands(&next.sid, next.rotated_at)? {
             return Ok(Rotated::LostRace);
         }
-        let changed = diesel::update(sessions::table)
+        let update = diesel::update(sessions::table)
             .filter(sessions::id.eq(&next.sid.0))
             .filter(sessions::generation.eq(next.from)) // the guard
             .filter(sessions::revoked_at.is_null())
@@ -180,8 +180,8 @@ impl Write<'_> {
                 sessions::rotated_by.eq(next.rotated_by.as_bytes().as_slice()),
                 sessions::last_used_at.eq(later_of(next.rotated_at)),
                 sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
-            ))
-            .execute(self.connection)?;
+            ));
+        let changed = Fixed(update).execute(self.connection)?;
         Ok(if changed == 1 { Rotated::Yes } else { Rotated::LostRace })
     }
 
@@ -191,7 +191,7 @@ impl Write<'_> {
         if !self.still_stands(&keep.access.sid, keep.access.issued_at)? {
             return Ok(Kept::LostRace);
         }
-        let changed = diesel::update(sessions::table)
+        let update = diesel::update(sessions::table)
             .filter(sessions::id.eq(&keep.access.sid.0))
             .filter(sessions::generation.eq(keep.generation)) // the guard
             .filter(sessions::revoked_at.is_null())
@@ -200,8 +200,8 @@ impl Write<'_> {
                 sessions::sealed_successor.eq(None::<Vec<u8>>),
                 sessions::last_used_at.eq(later_of(keep.access.issued_at)),
                 sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
-            ))
-            .execute(self.connection)?;
+            ));
+        let changed = Fixed(update).execute(self.connection)?;
         Ok(if changed == 1 { Kept::Yes } else { Kept::LostRace })
     }
 
@@ -226,7 +226,7 @@ impl Write<'_> {
         reason: Reason,
         event: &AuditEvent,
     ) -> Result<Ending, StoreError> {
-        let ended: Option<(String, String, i64)> = diesel::update(sessions::table)
+        let update = diesel::update(sessions::table)
             .filter(sessions::id.eq(&id.0))
             .filter(sessions::revoked_at.is_null()) // the guard
             .set((
@@ -234,9 +234,8 @@ impl Write<'_> {
                 sessions::revocation_reason.eq(reason.as_str()),
                 sessions::sealed_successor.eq(None::<Vec<u8>>),
             ))
-            .returning((sessions::user_id, sessions::client_id, sessions::last_used_at))
-            .get_result(self.connection)
-            .optional()?;
+            .returning((sessions::user_id, sessions::client_id, sessions::last_used_at));
+        let ended: Option<(String, String, i64)> = Fixed(update).get_result(self.connection).optional()?;
         let Some((user_id, client_id, last_used_at)) = ended else { return self.why_not_ended(id) };
         let event = event.clone().session(id).user(&UserId(user_id)).client(&ClientId(client_id));
         // An operator may have said it in a sentence.

@@ -128,6 +128,19 @@ impl Store {
         }
     }
 
+    /// The same for queries that find a few rows by their keys, and are over at once: where the database is a file, on the
+    /// calling thread.
+    pub async fn find<T, F>(&self, queries: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.find(queries).await,
+            Backend::Postgres(postgres) => postgres.read(queries).await,
+        }
+    }
+
     /// Runs `changes` in one write transaction, durable when it returns. `changes` touches nothing outside the database
     /// and may run twice.
     pub async fn write<T, F>(&self, changes: F) -> Result<T, StoreError>

@@ -1,13 +1,14 @@
 //! SQLite: one file, one thread that writes, and readers beside it.
 
 mod backup;
+mod command;
 mod connection;
 mod file;
+mod read;
 mod restore;
 mod server_lock;
 mod writer;
 
-use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -64,9 +65,22 @@ impl Sqlite {
         let readers = self.readers.clone();
         let reading = spawn_blocking(move || {
             let mut connection = readers.get().map_err(|cause| StoreError::Connection(cause.to_string()))?;
-            connection.transaction(|connection| queries(&mut Read { connection }))
+            read::consistently(&mut connection, queries)
         });
         reading.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    /// Reads on this very thread, if a connection is free: a few rows are found in less time than it takes to wake another
+    /// thread up.
+    pub(crate) async fn find<T, F>(&self, queries: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        match self.readers.try_get() {
+            Some(mut connection) => read::consistently(&mut connection, queries),
+            None => self.read(queries).await,
+        }
     }
 
     /// Commits `changes` together with those of others that wait as well.

@@ -4,9 +4,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
-use diesel::connection::SimpleConnection;
 use tokio::sync::oneshot;
 
+use super::command::{BeginImmediate, Commit, Release, Rollback, RollbackToSavepoint, Savepoint};
 use super::connection;
 use crate::connection::AnyConnection;
 use crate::error::{OpenError, StoreError};
@@ -177,20 +177,22 @@ impl Worker {
     }
 
     fn try_commit(&mut self, group: &mut [Box<dyn Grouped>]) -> QueryResult<()> {
-        self.connection.batch_execute("BEGIN IMMEDIATE")?;
+        BeginImmediate.run(&mut self.connection)?;
         for change in group {
             self.make(change.as_mut())?;
         }
-        self.connection.batch_execute("COMMIT")
+        Commit.run(&mut self.connection)
     }
 
     /// One refusal takes nothing from the others. A full disk can end the whole transaction under a change: then there is
     /// no savepoint left, this fails, and nothing more is run outside of a transaction.
     fn make(&mut self, change: &mut dyn Grouped) -> QueryResult<()> {
-        self.connection.batch_execute("SAVEPOINT change")?;
+        Savepoint.run(&mut self.connection)?;
         let made = catch_unwind(AssertUnwindSafe(|| change.make(&mut self.connection)));
-        let end = if made.unwrap_or(false) { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
-        self.connection.batch_execute(end)
+        if !made.unwrap_or(false) {
+            RollbackToSavepoint.run(&mut self.connection)?;
+        }
+        Release.run(&mut self.connection)
     }
 
     /// Whatever of a transaction is left goes with the connection. On failure the old one stays, without it, and the next
@@ -201,7 +203,7 @@ impl Worker {
             Err(cause) => {
                 tracing::error!(%cause, "the writer could not reconnect");
                 // Fails where nothing is left.
-                let _ = self.connection.batch_execute("ROLLBACK");
+                let _ = Rollback.run(&mut self.connection);
             }
         }
     }
