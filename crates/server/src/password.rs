@@ -18,21 +18,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// A stored hash that asks for more memory (in KiB) was not written by us, and is refused unread.
 const MAX_MEMORY: u32 = 256 * 1024;
 
+/// Compared with when there is no user, so that an unknown name costs what a wrong password costs. No password is known for it,
+/// and none would count.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGF0IGFsbC4uLg$aXRzIHBhc3N3b3JkIGlzIGtub3duIHRvIG5vIG9uZS4";
+
 /// Hashes passwords with Argon2id (RFC 9106), a few at a time.
 #[derive(Clone)]
 pub struct Passwords {
     permits: Arc<Semaphore>,
-    /// Compared with when there is no user, so that an unknown name costs what a wrong password costs.
-    nobody: PasswordHash,
 }
 
 impl Passwords {
     /// As many hashes at once as there are cores, less one for everything else.
     pub fn new() -> Self {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-        let nobody =
-            hash(&Password::typed(String::new())).unwrap_or_else(|_| PasswordHash::new(String::new()));
-        Self { permits: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))), nobody }
+        Self { permits: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))) }
     }
 
     /// Hashes a new password.
@@ -47,7 +48,7 @@ impl Passwords {
         stored: Option<PasswordHash>,
     ) -> Result<bool, Unavailable> {
         let known = stored.is_some();
-        let against = stored.unwrap_or_else(|| self.nobody.clone());
+        let against = stored.unwrap_or_else(|| PasswordHash::new(NOBODY.to_owned()));
         self.in_turn(move || verify(&password, &against)).await.map(|matches| matches && known)
     }
 
@@ -119,6 +120,16 @@ mod tests {
         assert!(matches!(verify(&typed("x"), &greedy), Err(Unavailable::PasswordHash)));
     }
 
+    #[test]
+    fn nobody_costs_what_somebody_costs() {
+        let (nobody, somebody) = (Phc::new(NOBODY).unwrap(), hash(&typed("x")).unwrap());
+        let somebody = Phc::new(somebody.expose()).unwrap();
+        assert_eq!((nobody.algorithm, nobody.version), (somebody.algorithm, somebody.version));
+        assert_eq!(Params::try_from(&nobody).unwrap(), Params::try_from(&somebody).unwrap());
+        let lengths = |phc: &Phc| (phc.salt.unwrap().len(), phc.hash.unwrap().as_bytes().len());
+        assert_eq!(lengths(&nobody), lengths(&somebody));
+    }
+
     #[actix_web::test]
     async fn nobody_has_no_password() {
         let passwords = Passwords::new();
@@ -127,8 +138,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_caller_that_hangs_up_keeps_its_permit_until_the_hash_is_done() {
-        let passwords =
-            Passwords { permits: Arc::new(Semaphore::new(1)), nobody: PasswordHash::new(String::new()) };
+        let passwords = Passwords { permits: Arc::new(Semaphore::new(1)) };
         let (release, held) = std::sync::mpsc::channel::<()>();
         let (started, has_started) = tokio::sync::oneshot::channel();
         let caller = actix_web::rt::spawn({
