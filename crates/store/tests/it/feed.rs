@@ -9,7 +9,7 @@ use attesto_store::{RecordedRevocation, Store, Write};
 use crate::fixture::{Database, event, user};
 use crate::processes::{Role, at_once, run_many};
 
-/// Processes, tasks of each, and records of each task: 10,048 in all.
+/// Processes, tasks of each, and records of each task: 64 writers, 10,048 records.
 const WRITERS: usize = 16;
 const TASKS: usize = 4;
 const RECORDS: usize = 157;
@@ -25,6 +25,7 @@ async fn a_reader_that_pages_sees_every_record_once_and_in_order() {
                 .try_for_each(|user| write.insert_user(&user, &event(Event::UserAdded)).map(drop))
         })
         .await;
+    database.delay_records();
 
     let over = Arc::new(AtomicBool::new(false));
     let reading = tokio::spawn(read_all(database.store.clone(), over.clone()));

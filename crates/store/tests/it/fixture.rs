@@ -136,6 +136,11 @@ impl Database {
         self.place.tamper(sql);
     }
 
+    /// Has commits of the feed's records take their time.
+    pub(crate) fn delay_records(&self) {
+        self.place.delay_records();
+    }
+
     /// The rows of a table: `column=literal` for each column.
     pub(crate) fn rows(&self, table: &str) -> Vec<String> {
         self.place.rows(table)

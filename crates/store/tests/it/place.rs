@@ -41,6 +41,14 @@ impl Place {
         }
     }
 
+    /// Has commits of the feed's records take their time, in an order that nobody foresees. A file has one at a time.
+    pub(crate) fn delay_records(&self) {
+        match self {
+            Self::Folder(_) => {}
+            Self::Postgres(database) => database.delay_records(),
+        }
+    }
+
     pub(crate) fn rows(&self, table: &str) -> Vec<String> {
         match self {
             Self::Folder(_) => sqlite::file::rows(&self.url(), table),
