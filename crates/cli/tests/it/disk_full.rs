@@ -1,9 +1,12 @@
-//! No space left while keys change: one line says so, nothing is lost and nothing is made anew. A limit on the size of
-//! files stands for the full disk; it needs no privileges, and writes fail for it halfway, as they do there.
+//! No space left: one line says so, nothing is lost and nothing is made anew. Where keys change, a limit on the size of files
+//! stands for the full disk; it counts for one process alone, and writes fail for it halfway, as they do there.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,7 +14,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::authority::{Authority, CONFIGURATION};
 use crate::keeper::{Keeper, RS256, SHORT_INTERVALS, active, states, with_keks};
-use crate::process::{after, run, until};
+use crate::load::{Load, Refreshed};
+use crate::process::{after, on_a_small_disk, run, until};
 use crate::server::Server;
 
 /// What SQLite makes of a write that the limit cut off. Of a disk that has no space left it says that it is full.
@@ -101,6 +105,63 @@ fn a_server_without_space_serves_what_it_can_and_rotates_later() {
     let kid = &active(&before, RS256).kid;
     until("the schedule goes on", || (active(&keeper.table(), RS256).kid != *kid).then_some(()));
     server.stop();
+}
+
+/// The disk is full, and then it is not: who refreshes is told to wait, everything that only reads goes on, and nothing
+/// that was answered is lost.
+#[test]
+fn a_full_disk_stops_what_writes_and_nothing_else() {
+    const DISK: u64 = 8 * 1024 * 1024;
+    let authority =
+        Authority::configured(&CONFIGURATION.replace("sqlite:attesto.db", "sqlite:disk/attesto.db"));
+    let disk = authority.data().join("disk");
+    fs::create_dir(&disk).unwrap();
+    authority.set_up();
+    let server = authority.try_start_as(|command| on_a_small_disk(&disk, DISK, &command)).expect("it starts");
+    let root = PathBuf::from(format!("/proc/{}/root", server.process.0.id()));
+    let filler = root.join(disk.join("filler").strip_prefix("/").unwrap());
+    let load = Load::sign_in(&server, 4, Duration::from_millis(5));
+    let (ended, idle) = (server.sign_in(), server.sign_in());
+    assert_eq!(server.blacklist(&ended.refresh).status, 200);
+    // Services follow it all the time; the first answer of a server notes that it is signed.
+    assert_eq!(server.get("/revocations").status, 200);
+
+    let statuses = Mutex::new(Vec::new());
+    let seen = |status: u16| statuses.lock().unwrap().iter().filter(|seen| **seen == status).count();
+    let watch = |refreshed: &Refreshed| {
+        let answer = refreshed.answer.as_ref().expect("the connection lasts");
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        assert!(answer.status == 200 || answer.header("retry-after").is_some(), "{answer:?}");
+        statuses.lock().unwrap().push(answer.status);
+    };
+    load.during(server.address, watch, || {
+        until("somebody refreshes", || (seen(200) > 20).then_some(()));
+        fill(&filler, DISK);
+        until("nothing can be written", || (seen(503) > 20).then_some(()));
+        assert_eq!(server.blacklist(&idle.refresh).status, 503);
+        assert_eq!(server.verify(&idle.access).status, 200);
+        for path in ["/livez", "/readyz", "/.well-known/jwks.json", "/revocations"] {
+            assert_eq!(server.get(path).status, 200, "{path}");
+        }
+        let refreshed = seen(200);
+        fs::remove_file(&filler).unwrap();
+        until("it goes on by itself", || (seen(200) > refreshed + 20).then_some(()));
+    });
+    load.assert_alive(&server);
+    assert_eq!(server.refresh(&ended.refresh).refused(401), "Token is blacklisted");
+    assert_eq!(server.blacklist(&idle.refresh).status, 200);
+    assert_eq!(server.refresh(&idle.refresh).refused(401), "Token is blacklisted");
+    server.stop();
+}
+
+/// To the last byte: what is left when large pieces fit no more is filled with small ones.
+fn fill(file: &Path, at_most: u64) {
+    let mut file = File::create(file).unwrap();
+    for piece in [64 * 1024, 1] {
+        let zeros = vec![0; piece];
+        let pieces = (0..at_most).take_while(|_| file.write_all(&zeros).is_ok()).count();
+        assert!(u64::try_from(pieces).unwrap() < at_most, "the disk has no end");
+    }
 }
 
 /// In bytes. What the server logs is less.

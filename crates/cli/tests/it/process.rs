@@ -4,6 +4,7 @@ use std::env;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -41,6 +42,18 @@ pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
 pub(crate) fn after(preparation: &str, command: &Command) -> Command {
     let script = format!("{preparation}; exec \"$@\"");
     through("sh", &["-c", &script, "sh"], command)
+}
+
+/// The same program, for which `folder` is a file system of so many bytes, with what was in the folder. Only it and whoever
+/// goes through its `/proc/PID/root` see that. Needs user namespaces, as Debian has them.
+pub(crate) fn on_a_small_disk(folder: &Path, bytes: u64, command: &Command) -> Command {
+    let folder = folder.to_str().expect("UTF-8");
+    let script = format!(
+        "set -e; cp -a '{folder}' '{folder}.before'; mount -t tmpfs -o size={bytes},mode=0700 tmpfs '{folder}'; \
+         cp -a '{folder}.before/.' '{folder}'; exec \"$@\""
+    );
+    let namespace = ["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"];
+    through("unshare", &namespace, command)
 }
 
 /// The same program, ended by SIGINT. What a shell starts in the background ignores it, these tests and all that they
