@@ -13,18 +13,23 @@ use crate::http::{Answer, Pair};
 use crate::server::{Server, refresh_request};
 use crate::token::claims;
 
-const KILLS: usize = 60;
+const KILLS: usize = 100;
 
 /// Clients that are in the middle of a refresh at each kill.
 const CLIENTS: usize = 4;
 
 #[test]
 fn a_refresh_that_a_crash_interrupts_is_simply_repeated() {
-    let authority = Authority::dev();
+    kill_while_it_refreshes(&Authority::dev(), KILLS);
+}
+
+/// Kills the server again and again, in the middle of refreshes: what was answered is known afterwards, and everybody goes
+/// on from there.
+pub(crate) fn kill_while_it_refreshes(authority: &Authority, kills: usize) {
     let mut server = authority.start();
     let mut held: Vec<Pair> = (0..CLIENTS).map(|_| server.sign_in()).collect();
     let (mut answered, mut unanswered) = (0, 0);
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         let begun_at = Instant::now();
         held = refresh_all(&mut server, &held, None).iter().map(|answer| arrived(answer).pair()).collect();
         // Before, in and after the same once more.
@@ -44,7 +49,7 @@ fn a_refresh_that_a_crash_interrupts_is_simply_repeated() {
             }
             *held = repeated;
         }
-        assert_eq!(generations(&authority), generations_of(&held), "one live leaf each");
+        assert_eq!(generations(authority), generations_of(&held), "one live leaf each");
     }
     assert!(answered > 0 && unanswered > 0, "kills came too early or too late: {answered}, {unanswered}");
 }
@@ -75,9 +80,13 @@ fn between_two_refreshes_a_crash_changes_nothing() {
 
 #[test]
 fn what_was_begun_or_ended_stays_so() {
-    let authority = Authority::dev();
+    kill_after_it_answered(&Authority::dev(), 40);
+}
+
+/// Kills the server twice for each session, right after an answer.
+pub(crate) fn kill_after_it_answered(authority: &Authority, kills: usize) {
     let mut server = authority.start();
-    for _ in 0..20 {
+    for _ in 0..kills / 2 {
         let pair = server.sign_in();
         server.kill();
         server = authority.start();

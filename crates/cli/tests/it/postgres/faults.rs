@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use attesto_cluster::{Cluster, PgBouncer, Programs};
 
 use super::{authority_on, with_database};
+use crate::crash::{kill_after_it_answered, kill_while_it_refreshes};
 use crate::http::Pair;
 use crate::load::{Load, Refreshed};
 use crate::process::until;
@@ -59,6 +60,16 @@ fn while_the_database_is_away_nothing_is_lost_and_soon_after_all_goes_on() {
         assert_eq!(server.get("/readyz").status, 200);
     }
     assert_eq!(server.refresh(&ended.refresh).refused(401), "Token is blacklisted");
+}
+
+#[test]
+fn a_server_that_is_killed_loses_nothing_that_it_answered() {
+    let cluster = Cluster::start(&programs(), &[]).unwrap();
+    cluster.create_database("attesto").unwrap();
+    let authority = authority_on(&cluster.url("attesto"));
+    authority.set_up();
+    kill_while_it_refreshes(&authority, 30);
+    kill_after_it_answered(&authority, 10);
 }
 
 #[test]
