@@ -5,6 +5,7 @@ use attesto_store::Store;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::issuer::Issuer;
@@ -21,6 +22,8 @@ pub struct App {
     pub(crate) keeper: KeyKeeper,
     pub(crate) jwks_cache_control: String,
     pub(crate) issuer: Issuer,
+    /// Of sessions.
+    pub(crate) renewals: Admission,
     pub(crate) feed: Feed,
     pub(crate) feed_requires_token: bool,
     pub(crate) passwords: Passwords,

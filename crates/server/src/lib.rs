@@ -6,6 +6,7 @@
 pub mod config;
 pub mod init;
 
+mod admission;
 mod app;
 mod caller;
 mod clock;

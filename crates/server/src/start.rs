@@ -9,6 +9,7 @@ use attesto_keyring::{
 use attesto_store::{Bounds, ClientSettings, OpenError, ServerLock, Store, StoreError};
 use attesto_verifier::BuildError;
 
+use crate::admission::Admission;
 use crate::app::{App, Stopping};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Settings};
@@ -156,6 +157,7 @@ pub async fn open(
     let app = App {
         url: settings.issuer.clone(),
         issuer: Issuer::new(settings.issuer.clone(), store.clone(), Arc::clone(&keys)),
+        renewals: Admission::new(),
         keys,
         feed: Feed::open(&store, &clock).await?,
         feed_requires_token: settings.feed_requires_token,

@@ -37,6 +37,9 @@ pub enum Unavailable {
     /// More wait for news of the feed than can be held.
     #[error("too many wait for news of the revocation feed")]
     TooManyWaiters,
+    /// More are asking for the same than can be answered in time.
+    #[error("too many ask at once")]
+    Crowded,
     /// A task of ours was cancelled.
     #[error("a task was cancelled")]
     Cancelled,

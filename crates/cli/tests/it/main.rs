@@ -19,6 +19,7 @@ mod keeper;
 mod keys;
 mod load;
 mod metrics;
+mod overload;
 mod parallel;
 mod postgres;
 mod process;

@@ -36,6 +36,7 @@ pub async fn refresh(
     caller: Caller,
     fields: Fields<Refresh>,
 ) -> Result<Renewed, SimpleJwtError> {
+    let _inside = app.renewals.enter().await?;
     let now = app.clock.now();
     let presented = fields.into_inner().read(&app)?;
     Ok(match renew(&app, &ClientId::simplejwt(), &presented, &caller, now).await?? {

@@ -1,5 +1,6 @@
 //! One row per session: rotation, grace, replay.
 
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::http::header::USER_AGENT;
@@ -9,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::fixture::{
-    Authority, BLACKLISTED, DAY, DEFAULT_PEER, EMPTY, INVALID, MILLISECOND, NOW, REFRESH, SECOND,
+    Answer, Authority, BLACKLISTED, DAY, DEFAULT_PEER, EMPTY, INVALID, MILLISECOND, NOW, REFRESH, SECOND,
     VERIFIED_BLACKLISTED, claims,
 };
 
@@ -117,6 +118,21 @@ async fn parallel_refreshes_of_one_token_all_get_the_one_successor() {
     assert!(answers.iter().all(|answer| answer.pair().refresh == successor));
     let session = authority.session_of(&first).await;
     assert!(session.is_live && session.session.generation == 2);
+    authority.refresh(&successor).await.pair();
+}
+
+#[actix_web::test]
+async fn whoever_finds_a_crowd_is_told_at_once_and_loses_nothing() {
+    const TOO_MANY: usize = 50;
+    let inside = 256 * available_parallelism().unwrap().get();
+    let authority = Authority::new().await;
+    let first = authority.sign_in().await.refresh;
+    let answers = join_all((0..inside + TOO_MANY).map(|_| authority.refresh(&first))).await;
+    let told = |answer: &Answer| answer.status == 503 && answer.header("retry-after") == "1";
+    assert!(answers[inside..].iter().all(told));
+    let answered = answers.iter().find(|answer| answer.status == 200).expect("somebody was answered");
+    let successor = answered.pair().refresh;
+    assert!(answers.iter().all(|answer| told(answer) || answer.pair().refresh == successor));
     authority.refresh(&successor).await.pair();
 }
 
