@@ -6,7 +6,7 @@ use attesto_core::{Actor, AuditEvent, Authority, ClientId, Event, Guards, KeyTab
 use attesto_keyring::{
     KekError, KeyEncryptionKeys, Keyring, KeyringError, SelfTestFailed, begin_ledger, random_id, random_salt,
 };
-use attesto_store::{Bounds, ClientSettings, OpenError, ServerLock, Store, StoreError};
+use attesto_store::{Bounds, ClientSettings, DatabaseUrl, OpenError, ServerLock, Store, StoreError};
 use attesto_verifier::BuildError;
 
 use crate::admission::Admission;
@@ -139,6 +139,7 @@ pub async fn open(
     require_issuer(&store, settings).await?;
     let sealing = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
     let lock = ServerLock::acquire(&settings.database)?;
+    let store = open_again(store, settings)?;
     store.prepare().await?;
     begin_key_ledger(&store, &sealing, &clock).await?;
     let read_at = Instant::now();
@@ -181,6 +182,14 @@ pub async fn keeper(store: &Store, settings: &Settings) -> Result<KeyKeeper, Sta
     require_issuer(store, settings).await?;
     let keks = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
     keeper_of(store, keks, settings, &Clock::system().of(store).await?).await
+}
+
+/// Whoever had the lock before may have put another file in the place of the one that was opened.
+fn open_again(store: Store, settings: &Settings) -> Result<Store, StartError> {
+    match settings.database {
+        DatabaseUrl::Sqlite(_) => Ok(Store::open(&settings.database)?),
+        DatabaseUrl::Postgres(_) => Ok(store),
+    }
 }
 
 async fn keeper_of(
