@@ -36,9 +36,10 @@ pub async fn refresh(
     caller: Caller,
     fields: Fields<Refresh>,
 ) -> Result<Renewed, SimpleJwtError> {
+    // What is no token takes nobody's place.
+    let presented = fields.into_inner().read(&app)?;
     let _inside = app.renewals.enter().await?;
     let now = app.clock.now();
-    let presented = fields.into_inner().read(&app)?;
     Ok(match renew(&app, &ClientId::simplejwt(), &presented, &caller, now).await?? {
         Renewal::Pair(pair) => Renewed { access: pair.access, refresh: Some(pair.refresh) },
         Renewal::Access(access) => Renewed { access, refresh: None },
