@@ -22,7 +22,11 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn begin(connection: &'a mut AnyConnection) -> Result<Self, StoreError> {
-        Begin.run(connection)?;
+        if Begin.run(connection).is_err() {
+            // Of a reading that could not even be rolled back.
+            Rollback.run(connection)?;
+            Begin.run(connection)?;
+        }
         Ok(Self { connection, has_ended: false })
     }
 
@@ -36,7 +40,7 @@ impl<'a> Reading<'a> {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            // Where this fails, so does the next BEGIN.
+            // Where this fails, the next one tries again.
             let _ = Rollback.run(self.connection);
         }
     }
