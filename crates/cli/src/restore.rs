@@ -1,6 +1,8 @@
+mod before;
 mod keys;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use attesto_core::{Event, Feed, Haste, Instant, KeyRefusal, KeyTable, ServerReport};
 use attesto_keyring::random_salt;
@@ -10,6 +12,9 @@ use attesto_store::{DatabaseUrl, Restoration, ServerLock, Store};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
+
+use before::Before;
+use keys::Leaks;
 
 use crate::context::{Place, event, go_by_clock_of, now, operator};
 use crate::failure::Failure;
@@ -30,9 +35,8 @@ use crate::output::{Output, in_words, rfc3339, say, until};
 pub struct Restore {
     /// The copy; it stays as it is
     file: Option<PathBuf>,
-    /// A key that was declared leaked since the copy; may be repeated
-    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
-    compromised: Vec<String>,
+    #[command(flatten)]
+    leaks: Leaks,
     /// End no session: those that were ended since the copy are alive again, and refresh tokens of then work once more
     #[arg(long)]
     keep_sessions: bool,
@@ -82,7 +86,9 @@ impl Restore {
 
     async fn replace(&self, settings: &Settings, copy: &Path, output: Output) -> Result<(), Failure> {
         let restoration = Restoration::begin(&settings.database, copy)?;
-        let before = keys::before(settings).await?;
+        let before = Before::read(settings).await;
+        self.require_knowledge(&before)?;
+        let before = before.ok();
         let candidate = Settings { database: restoration.candidate(), ..settings.clone() };
         let done = self.follow_up(&candidate, before.as_ref()).await?;
         let restored = restoration.finish(&format!(".replaced-{}", stamp(now())))?;
@@ -97,13 +103,25 @@ impl Restore {
     }
 
     async fn take_over(&self, settings: &Settings, output: Output) -> Result<(), Failure> {
+        self.require_knowledge(&Err("it is not here any more".to_owned()))?;
         let _lock = ServerLock::acquire(&settings.database)?;
         let done = self.follow_up(settings, None).await?;
         self.answer(&done, None, None, output)
     }
 
+    /// A key that leaked must not be trusted again because nobody thought of it.
+    fn require_knowledge(&self, before: &Result<Before, String>) -> Result<(), Failure> {
+        match before {
+            Err(cause) if !self.leaks.are_named() => Err(Failure::new(format!(
+                "the database that was there cannot say what leaked since the copy ({cause}): name the keys that were declared \
+                 leaked with --compromised KID, or say --nothing-leaked; nothing was changed"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// All of it may be done twice: what was interrupted is done again.
-    async fn follow_up(&self, settings: &Settings, before: Option<&KeyTable>) -> Result<FollowedUp, Failure> {
+    async fn follow_up(&self, settings: &Settings, before: Option<&Before>) -> Result<FollowedUp, Failure> {
         let store = Store::open(&settings.database)?;
         store.prepare().await?;
         go_by_clock_of(&store).await?;
@@ -112,38 +130,62 @@ impl Restore {
             require_stopped(&keeper).await?;
         }
         let copied = keeper.read().await?.0.table().clone();
-        let epoch = self.renew_feed(&store).await?;
-        for kid in self.leaked(before) {
-            keeper
-                .change(
-                    |table, guards, now| Ok(table.disown(&kid, guards, now)),
-                    &operator(),
-                    &self.why.reason,
-                )
-                .await?;
+        if let Some(before) = before {
+            before.require_same_authority(&store).await?;
         }
+        for kid in self.leaked(before) {
+            self.disown(&keeper, &kid).await?;
+        }
+        let epoch = self.renew_feed(&store, before).await?;
+        self.require_published(&keeper, before).await?;
         self.relieve(&keeper).await?;
         let keys = keeper.read().await?.0.table().clone();
         store.checkpoint().await?;
         Ok(FollowedUp { epoch, copied, keys })
     }
 
-    async fn renew_feed(&self, store: &Store) -> Result<Instant, Failure> {
+    async fn disown(&self, keeper: &KeyKeeper, kid: &str) -> Result<(), Failure> {
+        let disowned = keeper
+            .change(|table, guards, now| Ok(table.disown(kid, guards, now)), &operator(), &self.why.reason)
+            .await;
+        Ok(disowned.map(drop)?)
+    }
+
+    /// Services go forward only, so it is later than any feed that they may have.
+    async fn renew_feed(&self, store: &Store, before: Option<&Before>) -> Result<Instant, Failure> {
+        let latest = before.map(|before| before.epoch + Duration::from_millis(1));
         let (salt, why, keeps) = (random_salt(), self.why.reason.clone(), self.keep_sessions);
         let renewed = store.write(move |tx| {
             let event = event(Event::FeedRenewed).note(&why);
-            let feed = Feed { epoch: event.at, salt };
+            let feed = Feed { epoch: latest.map_or(event.at, |latest| latest.max(event.at)), salt };
             if keeps { tx.renew_feed_only(&feed, &event) } else { tx.renew_feed(&feed, &event) }
         });
         Ok(renewed.await?)
     }
 
     /// What is known to have leaked, by the database that was there and by the operator.
-    fn leaked(&self, before: Option<&KeyTable>) -> Vec<String> {
-        let ledger = before.and_then(|table| table.ledger.as_ref());
+    fn leaked(&self, before: Option<&Before>) -> Vec<String> {
+        let ledger = before.and_then(|before| before.keys.ledger.as_ref());
         let mut leaked = ledger.map(|ledger| ledger.compromised.clone()).unwrap_or_default();
-        leaked.extend(self.compromised.iter().cloned());
+        leaked.extend(self.leaks.compromised.iter().cloned());
         leaked
+    }
+
+    /// A key that was staged in the copy may have left the JWK Set since.
+    async fn require_published(&self, keeper: &KeyKeeper, before: Option<&Before>) -> Result<(), Failure> {
+        let Some(before) = before.filter(|_| !self.emergency) else { return Ok(()) };
+        let (keyring, _) = keeper.read().await?;
+        let table = keyring.table();
+        let mut next =
+            table.active_lines().into_iter().filter_map(|line| table.staged(line).first().copied());
+        match next.find(|key| before.has_withdrawn(&key.kid)) {
+            None => Ok(()),
+            Some(key) => Err(Failure::new(format!(
+                "key {}, which is to sign next, left the JWK Set since the copy: verifiers do not know it any more, and may refuse \
+                 good tokens until they ask again; do it all the same with --emergency",
+                key.kid
+            ))),
+        }
     }
 
     async fn relieve(&self, keeper: &KeyKeeper) -> Result<(), Failure> {
@@ -166,11 +208,11 @@ impl Restore {
     fn answer(
         &self,
         done: &FollowedUp,
-        before: Option<&KeyTable>,
+        before: Option<&Before>,
         replaced: Option<&str>,
         output: Output,
     ) -> Result<(), Failure> {
-        let rows = keys::rows(&done.copied, before, &done.keys);
+        let rows = keys::rows(&done.copied, before.map(|before| &before.keys), &done.keys);
         let epoch = rfc3339(done.epoch);
         if output.json {
             let object = json!({"replaced": replaced, "epoch": epoch, "sessions_ended": !self.keep_sessions, "keys": rows});

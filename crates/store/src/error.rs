@@ -72,8 +72,11 @@ pub enum RestoreError {
     /// The copy cannot be taken in.
     #[error(transparent)]
     Copy(#[from] BackupError),
-    /// A file cannot get another name.
-    #[error("cannot rename {}: {cause}", .path.display())]
+    /// It is what an interrupted restore has left.
+    #[error("{} is what a restore left that was interrupted; restore the copy itself, or give this one another name first", .0.display())]
+    Unfinished(PathBuf),
+    /// A file cannot get the name, the owner or the mode that it needs.
+    #[error("cannot put {} in its place: {cause}", .path.display())]
     Unmovable {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! A copy of the database that is put back: what was ended since it was made stays ended.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use attesto_core::KeyState;
@@ -59,10 +60,14 @@ fn nothing_that_was_ended_since_the_copy_works_again() {
     assert_eq!(rotated, leaked);
     authority.run(&["keys", "compromise", &leaked]).done();
     let promoted = signing(&authority);
-    let epoch = epoch(&authority);
     let running = authority.run(&["restore", copy, "--yes"]).refused(1);
     assert!(running.contains("another server is using this database"), "{running}");
     server.stop();
+    // Of a feed that a clock began which was ahead.
+    authority.sqlite("UPDATE feed SET epoch = epoch + 3600000");
+    let epoch = epoch(&authority);
+    let database = authority.data().join("attesto.db");
+    fs::set_permissions(&database, Permissions::from_mode(0o640)).unwrap();
 
     let said = authority.json(&["restore", copy, "--yes", "--emergency"]);
     assert_eq!(said["sessions_ended"], true);
@@ -74,6 +79,7 @@ fn nothing_that_was_ended_since_the_copy_works_again() {
     );
     assert_eq!((&key(&promoted)["copied"], &key(&promoted)["now"]), (&"staged".into(), &"active".into()));
 
+    assert_eq!(fs::metadata(&database).unwrap().permissions().mode() & 0o777, 0o640);
     let server = authority.start();
     nothing_works_again(&server, &tokens);
     let keeper = Keeper::of(&authority);
@@ -130,6 +136,10 @@ fn where_the_database_is_lost_the_operator_names_what_leaked() {
     let leaks = ["--compromised", &first, "--compromised", stranger];
     let said = authority.json(&[&["restore", copy, "--yes"][..], &leaks].concat());
     assert_eq!(said["replaced"], Value::Null);
+    let shown = said["keys"].as_array().unwrap().iter().find(|key| key["kid"] == stranger).unwrap();
+    assert_eq!((&shown["copied"], &shown["now"]), (&Value::Null, &"compromised".into()));
+    let slip = authority.run(&["restore", copy, "--yes", "--compromised", &stranger[1..]]).any();
+    assert!(slip.0 == Some(2) && slip.2.contains("43 letters"), "{slip:?}");
     let server = authority.start();
     nothing_works_again(&server, &tokens);
     assert_eq!(signing(&authority), second, "it was staged then");
@@ -152,7 +162,10 @@ fn what_a_crash_left_of_a_lost_database_is_not_folded_into_the_copy() {
     assert!(!left.is_empty());
     fs::remove_file(authority.data().join("attesto.db")).unwrap();
 
-    authority.run(&["restore", copy, "--yes", "--emergency"]).done();
+    let restore = ["restore", copy, "--yes", "--emergency"];
+    let unsure = authority.run(&restore).refused(1);
+    assert!(unsure.contains("there is no database") && unsure.contains("--nothing-leaked"), "{unsure}");
+    authority.run(&[&restore[..], &["--nothing-leaked"]].concat()).done();
     let files = authority.files();
     let (kept, _) = files.iter().find(|(_, content)| **content == left).unwrap();
     assert!(kept.starts_with("attesto.db.replaced-") && kept.ends_with("-wal"), "{kept}");
@@ -171,10 +184,11 @@ fn a_database_that_cannot_be_read_is_said_and_kept() {
     let junk = "not what it was ".repeat(1_000);
     fs::write(&database, &junk).unwrap();
 
-    let (code, said, warned) = authority.run(&["restore", copy, "--yes", "--emergency", "--json"]).any();
-    assert_eq!(code, Some(0), "{warned}");
-    assert!(warned.contains("cannot be read") && warned.contains("--compromised"), "{warned}");
-    let said: Value = serde_json::from_str(&said).unwrap();
+    let restore = ["restore", copy, "--yes", "--emergency"];
+    let unsure = authority.run(&restore).refused(1);
+    assert!(unsure.contains("not a database") && unsure.contains("--compromised KID"), "{unsure}");
+    assert_eq!(fs::read(&database).unwrap(), junk.as_bytes());
+    let said = authority.json(&[&restore[..], &["--nothing-leaked"]].concat());
     assert_eq!(fs::read(said["replaced"].as_str().unwrap()).unwrap(), junk.as_bytes());
     nothing_works_again(&authority.start(), &tokens);
 }
@@ -225,6 +239,11 @@ fn what_is_no_copy_of_this_authority_changes_nothing() {
         assert!(refused.2.contains(cause), "{copy}: {}", refused.2);
         authority.assert_unchanged_since(&before);
     }
+    fs::copy(authority.data().join("attesto.db"), authority.data().join("attesto.db.restoring")).unwrap();
+    let before = authority.files();
+    let refused = authority.run(&["restore", &path(&authority, "attesto.db.restoring"), "--yes"]).refused(1);
+    assert!(refused.contains("interrupted"), "{refused}");
+    authority.assert_unchanged_since(&before);
 }
 
 fn signing(authority: &Authority) -> String {

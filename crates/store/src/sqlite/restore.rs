@@ -1,5 +1,6 @@
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use super::backup::{back_up, sync_folder_of};
@@ -38,10 +39,13 @@ impl Restoration {
         let lock = ServerLock::acquire(database)?;
         let path = real_path(url.path()).map_err(|cause| OpenError::unreachable(url, &cause))?;
         let database = SqliteUrl::of(path);
-        let candidate = Candidate(SqliteUrl::of(database.beside(".restoring")));
+        let (copy, unfinished) = (found(copy)?, database.beside(".restoring"));
+        if copy.path() == unfinished {
+            return Err(RestoreError::Unfinished(unfinished));
+        }
+        let candidate = Candidate(SqliteUrl::of(unfinished));
         // Of a restore that was interrupted.
         candidate.remove();
-        let copy = SqliteUrl::of(copy.to_owned());
         require_ours(&copy)?;
         back_up(&copy, candidate.0.path())?;
         Ok(Self { database, candidate, lock })
@@ -55,24 +59,63 @@ impl Restoration {
     /// Puts the copy in the place of the database, which is kept under its own name and `end`. By now nobody has either of them
     /// open, and the copy's write-ahead log is folded into it.
     pub fn finish(self, end: &str) -> Result<Restored, RestoreError> {
+        self.candidate.require_whole()?;
+        self.dress_candidate()?;
         let replaced = self.make_room(end)?;
-        rename(self.candidate.0.path(), self.database.path())?;
-        sync_folder_of(self.database.path()).map_err(|cause| unmovable(self.database.path(), &cause))?;
+        if !rename(self.candidate.0.path(), self.database.path())? {
+            return Err(OpenError::Absent(self.candidate()).into());
+        }
+        self.sync()?;
         Ok(Restored { replaced, _lock: self.lock })
     }
 
-    /// A write-ahead log belongs to the file that it lies beside: left there, it would be folded into the copy.
+    /// Whoever could open the database can open the copy.
+    fn dress_candidate(&self) -> Result<(), RestoreError> {
+        let Ok(before) = fs::metadata(self.database.path()) else { return Ok(()) };
+        let path = self.candidate.0.path();
+        let dress = || {
+            let now = fs::metadata(path)?;
+            if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
+                chown(path, Some(before.uid()), Some(before.gid()))?;
+            }
+            fs::set_permissions(path, before.permissions())
+        };
+        dress().map_err(|cause| unmovable(path, &cause))
+    }
+
+    /// Gives the database another name. Where that is one file, there is one under its own name at every moment.
     fn make_room(&self, end: &str) -> Result<Option<PathBuf>, RestoreError> {
         let kept = SqliteUrl::of(self.database.beside(end));
+        let is_one_file = COMPANIONS.iter().all(|end| is_empty(&self.database.beside(end)));
+        if is_one_file && fs::hard_link(self.database.path(), kept.path()).is_ok() {
+            return Ok(Some(kept.path().to_owned()));
+        }
         let was_there = rename(self.database.path(), kept.path())?;
+        // A write-ahead log belongs to the file that it lies beside: left there, it would be folded into the copy.
         for companion in COMPANIONS {
             rename(&self.database.beside(companion), &kept.beside(companion))?;
         }
+        self.sync()?;
         Ok(was_there.then(|| kept.path().to_owned()))
+    }
+
+    fn sync(&self) -> Result<(), RestoreError> {
+        let path = self.database.path();
+        sync_folder_of(path).map_err(|cause| unmovable(path, &cause))
     }
 }
 
 impl Candidate {
+    /// What is in a write-ahead log would not come along.
+    fn require_whole(&self) -> Result<(), RestoreError> {
+        let log = self.0.beside("-wal");
+        if is_empty(&log) {
+            Ok(())
+        } else {
+            Err(unmovable(self.0.path(), &format!("{} is not empty", log.display())))
+        }
+    }
+
     fn remove(&self) {
         let companions = COMPANIONS.map(|end| self.0.beside(end));
         for file in companions.iter().map(PathBuf::as_path).chain([self.0.path()]) {
@@ -86,6 +129,20 @@ impl Drop for Candidate {
     fn drop(&mut self) {
         self.remove();
     }
+}
+
+/// Where it really is, whatever links lead there.
+fn found(copy: &Path) -> Result<SqliteUrl, OpenError> {
+    let path = copy.canonicalize().map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound => OpenError::Absent((&SqliteUrl::of(copy.to_owned())).into()),
+        _ => OpenError::unreachable(&SqliteUrl::of(copy.to_owned()), &cause),
+    })?;
+    Ok(SqliteUrl::of(path))
+}
+
+/// Or not there at all.
+fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |file| file.len() == 0)
 }
 
 fn require_ours(copy: &SqliteUrl) -> Result<(), OpenError> {
@@ -105,6 +162,6 @@ fn rename(from: &Path, to: &Path) -> Result<bool, RestoreError> {
     }
 }
 
-fn unmovable(path: &Path, cause: &io::Error) -> RestoreError {
+fn unmovable(path: &Path, cause: &impl ToString) -> RestoreError {
     RestoreError::Unmovable { path: path.to_owned(), cause: cause.to_string() }
 }

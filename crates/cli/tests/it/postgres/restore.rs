@@ -30,17 +30,19 @@ fn nothing_that_was_ended_since_the_dump_works_again() {
     authority.configure(&CONFIGURATION.replace("sqlite:attesto.db", &cluster.url("again")));
 
     let server = authority.start();
-    let running = authority.run(&["restore", "--yes", "--emergency"]).refused(1);
+    let unsure = authority.run(&["restore", "--yes", "--emergency"]).refused(1);
+    assert!(unsure.contains("--nothing-leaked"), "{unsure}");
+    let running = authority.run(&["restore", "--yes", "--emergency", "--nothing-leaked"]).refused(1);
     assert!(running.contains("servers run on this database"), "{running}");
     server.stop();
     // What half a minute does: the dump has a row of the server that ran when it was made.
     cluster.sql("again", "DELETE FROM servers").unwrap();
-    authority.run(&["restore", "--yes", "--emergency"]).done();
+    authority.run(&["restore", "--yes", "--emergency", "--nothing-leaked"]).done();
     let server = authority.start();
     nothing_works_again(&server, &tokens);
     server.stop();
     // Whoever was interrupted does it again, as long as nothing was signed.
-    let again = authority.run(&["restore", "--yes"]).refused(75);
+    let again = authority.run(&["restore", "--yes", "--nothing-leaked"]).refused(75);
     assert!(again.contains("--emergency"), "{again}");
     let file = authority.run(&["restore", dump, "--yes"]).refused(1);
     assert!(file.contains("pg_restore"), "{file}");
