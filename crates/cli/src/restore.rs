@@ -1,5 +1,6 @@
 mod before;
 mod keys;
+mod leaks;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,12 +10,11 @@ use attesto_keyring::random_salt;
 use attesto_server::config::Settings;
 use attesto_server::{KeyError, KeyKeeper};
 use attesto_store::{DatabaseUrl, Restoration, ServerLock, Store};
-use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 
 use before::Before;
-use keys::Leaks;
+use leaks::Leaks;
 
 use crate::context::{Place, event, go_by_clock_of, now, operator};
 use crate::failure::Failure;
@@ -91,7 +91,7 @@ impl Restore {
         let before = before.ok();
         let candidate = Settings { database: restoration.candidate(), ..settings.clone() };
         let done = self.follow_up(&candidate, before.as_ref()).await?;
-        let restored = restoration.finish(&format!(".replaced-{}", stamp(now())))?;
+        let restored = restoration.finish(&format!(".replaced-{}", stamp()))?;
         let replaced = restored.replaced.as_ref().map(|path| path.display().to_string());
         if !output.json {
             say(&format!("{} is what {} was.", settings.database, copy.display()))?;
@@ -244,7 +244,6 @@ async fn require_stopped(keeper: &KeyKeeper) -> Result<(), Failure> {
 }
 
 /// For a file name.
-fn stamp(instant: Instant) -> String {
-    DateTime::<Utc>::from_timestamp_millis(instant.as_millis())
-        .map_or_else(|| instant.as_millis().to_string(), |at| at.format("%Y%m%dT%H%M%S%3fZ").to_string())
+fn stamp() -> String {
+    rfc3339(now()).replace(['-', ':', '.'], "")
 }

@@ -11,9 +11,10 @@ use crate::output::{Output, rfc3339};
 
 /// Begin another feed, and end all sessions
 ///
-/// After a copy of the database was put back, `attesto restore` does this and what else is needed. A restored database has forgotten the newest records of its feed, and services that have them would pass over the
-/// next ones. They take another feed over whole, and forget nothing. Sessions that ended since the copy are alive in
-/// the restored database, so all of them end.
+/// After a copy of the database was put back, `attesto restore` does this and what else is needed. A restored database has
+/// forgotten the newest records of its feed, and services that have them would pass over the next ones. They take another
+/// feed over whole, and forget nothing. Sessions that ended since the copy are alive in the restored database, so all of
+/// them end.
 #[derive(Args)]
 pub struct Renew {
     /// Do not ask

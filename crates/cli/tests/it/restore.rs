@@ -27,7 +27,17 @@ pub(crate) struct Tokens {
     idle: Pair,
 }
 
-/// Makes a copy, and then whatever it must not bring back; gives the key that leaked.
+/// An authority of which there is a copy, and much that happened since.
+fn backed_up(configuration: &str) -> (Authority, Server, String, Tokens) {
+    let authority = Authority::configured(configuration);
+    authority.set_up();
+    let server = authority.start();
+    let copy = authority.data().join("copy.db").to_str().unwrap().to_owned();
+    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", &copy]).done()));
+    (authority, server, copy, tokens)
+}
+
+/// Makes a copy, and then whatever it must not bring back.
 pub(crate) fn since_the_copy(server: &Server, back_up: impl FnOnce()) -> Tokens {
     let (ended, consumed, idle) = (server.sign_in(), server.sign_in(), server.sign_in());
     back_up();
@@ -50,17 +60,12 @@ pub(crate) fn nothing_works_again(server: &Server, tokens: &Tokens) {
 
 #[test]
 fn nothing_that_was_ended_since_the_copy_works_again() {
-    let authority = Authority::configured(CONFIGURATION);
-    authority.set_up();
-    let server = authority.start();
-    let copy = authority.data().join("copy.db");
-    let copy = copy.to_str().unwrap();
-    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let (authority, server, copy, tokens) = backed_up(CONFIGURATION);
     let (rotated, leaked) = (signing(&authority), kid(&tokens.idle.access));
     assert_eq!(rotated, leaked);
     authority.run(&["keys", "compromise", &leaked]).done();
     let promoted = signing(&authority);
-    let running = authority.run(&["restore", copy, "--yes"]).refused(1);
+    let running = authority.run(&["restore", &copy, "--yes"]).refused(1);
     assert!(running.contains("another server is using this database"), "{running}");
     server.stop();
     // Of a feed that a clock began which was ahead.
@@ -69,7 +74,7 @@ fn nothing_that_was_ended_since_the_copy_works_again() {
     let database = authority.data().join("attesto.db");
     fs::set_permissions(&database, Permissions::from_mode(0o640)).unwrap();
 
-    let said = authority.json(&["restore", copy, "--yes", "--emergency"]);
+    let said = authority.json(&["restore", &copy, "--yes", "--emergency"]);
     assert_eq!(said["sessions_ended"], true);
     let key =
         |kid: &str| said["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap().clone();
@@ -97,31 +102,20 @@ fn nothing_that_was_ended_since_the_copy_works_again() {
 
 #[test]
 fn a_key_that_cannot_be_known_yet_is_waited_for() {
-    let authority = Authority::configured(CONFIGURATION);
-    authority.set_up();
-    let server = authority.start();
-    server.sign_in();
-    let copy = authority.data().join("copy.db");
-    let copy = copy.to_str().unwrap();
-    authority.run(&["backup", copy]).done();
+    let (authority, server, copy, _) = backed_up(CONFIGURATION);
     server.stop();
     let before = authority.files();
-    let refused = authority.run(&["restore", copy, "--yes"]).refused(75);
+    let refused = authority.run(&["restore", &copy, "--yes"]).refused(75);
     assert!(refused.contains("verifiers may not know key") && refused.contains("--emergency"), "{refused}");
     authority.assert_unchanged_since(&before);
-    let unsure = authority.run(&["restore", copy]).refused(1);
+    let unsure = authority.run(&["restore", &copy]).refused(1);
     assert!(unsure.contains("signs everybody out") && unsure.contains("--yes"), "{unsure}");
     authority.assert_unchanged_since(&before);
 }
 
 #[test]
 fn where_the_database_is_lost_the_operator_names_what_leaked() {
-    let authority = Authority::configured(&format!("{CONFIGURATION}{SHORT_INTERVALS}"));
-    authority.set_up();
-    let server = authority.start();
-    let copy = authority.data().join("copy.db");
-    let copy = copy.to_str().unwrap();
-    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let (authority, server, copy, tokens) = backed_up(&format!("{CONFIGURATION}{SHORT_INTERVALS}"));
     let keeper = Keeper::of(&authority);
     until("the staged key may sign", || keeper.permits_rotation(RS256).then_some(()));
     authority.run(&["keys", "rotate"]).done();
@@ -134,11 +128,11 @@ fn where_the_database_is_lost_the_operator_names_what_leaked() {
 
     let stranger = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let leaks = ["--compromised", &first, "--compromised", stranger];
-    let said = authority.json(&[&["restore", copy, "--yes"][..], &leaks].concat());
+    let said = authority.json(&[&["restore", &copy, "--yes"][..], &leaks].concat());
     assert_eq!(said["replaced"], Value::Null);
     let shown = said["keys"].as_array().unwrap().iter().find(|key| key["kid"] == stranger).unwrap();
     assert_eq!((&shown["copied"], &shown["now"]), (&Value::Null, &"compromised".into()));
-    let slip = authority.run(&["restore", copy, "--yes", "--compromised", &stranger[1..]]).any();
+    let slip = authority.run(&["restore", &copy, "--yes", "--compromised", &stranger[1..]]).any();
     assert!(slip.0 == Some(2) && slip.2.contains("43 letters"), "{slip:?}");
     let server = authority.start();
     nothing_works_again(&server, &tokens);
@@ -151,18 +145,14 @@ fn where_the_database_is_lost_the_operator_names_what_leaked() {
 /// SQLite would fold it into whatever database lies beside it.
 #[test]
 fn what_a_crash_left_of_a_lost_database_is_not_folded_into_the_copy() {
-    let authority = Authority::configured(CONFIGURATION);
-    authority.set_up();
-    let server = authority.start();
-    let (copy, log) = (authority.data().join("copy.db"), authority.data().join("attesto.db-wal"));
-    let copy = copy.to_str().unwrap();
-    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let (authority, server, copy, tokens) = backed_up(CONFIGURATION);
+    let log = authority.data().join("attesto.db-wal");
     server.kill();
     let left = fs::read(&log).unwrap();
     assert!(!left.is_empty());
     fs::remove_file(authority.data().join("attesto.db")).unwrap();
 
-    let restore = ["restore", copy, "--yes", "--emergency"];
+    let restore = ["restore", &copy, "--yes", "--emergency"];
     let unsure = authority.run(&restore).refused(1);
     assert!(unsure.contains("there is no database") && unsure.contains("--nothing-leaked"), "{unsure}");
     authority.run(&[&restore[..], &["--nothing-leaked"]].concat()).done();
@@ -174,17 +164,13 @@ fn what_a_crash_left_of_a_lost_database_is_not_folded_into_the_copy() {
 
 #[test]
 fn a_database_that_cannot_be_read_is_said_and_kept() {
-    let authority = Authority::configured(CONFIGURATION);
-    authority.set_up();
-    let server = authority.start();
-    let (copy, database) = (authority.data().join("copy.db"), authority.data().join("attesto.db"));
-    let copy = copy.to_str().unwrap();
-    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let (authority, server, copy, tokens) = backed_up(CONFIGURATION);
+    let database = authority.data().join("attesto.db");
     server.stop();
     let junk = "not what it was ".repeat(1_000);
     fs::write(&database, &junk).unwrap();
 
-    let restore = ["restore", copy, "--yes", "--emergency"];
+    let restore = ["restore", &copy, "--yes", "--emergency"];
     let unsure = authority.run(&restore).refused(1);
     assert!(unsure.contains("not a database") && unsure.contains("--compromised KID"), "{unsure}");
     assert_eq!(fs::read(&database).unwrap(), junk.as_bytes());
@@ -195,15 +181,10 @@ fn a_database_that_cannot_be_read_is_said_and_kept() {
 
 #[test]
 fn sessions_live_on_if_they_are_told_to() {
-    let authority = Authority::configured(CONFIGURATION);
-    authority.set_up();
-    let server = authority.start();
-    let copy = authority.data().join("copy.db");
-    let copy = copy.to_str().unwrap();
-    let tokens = since_the_copy(&server, || drop(authority.run(&["backup", copy]).done()));
+    let (authority, server, copy, tokens) = backed_up(CONFIGURATION);
     let epoch = epoch(&authority);
     server.stop();
-    let said = authority.json(&["restore", copy, "--yes", "--emergency", "--keep-sessions"]);
+    let said = authority.json(&["restore", &copy, "--yes", "--emergency", "--keep-sessions"]);
     assert_eq!(said["sessions_ended"], false);
     let server = authority.start();
     assert!(self::epoch(&authority) > epoch);
