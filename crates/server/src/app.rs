@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::issuer::Issuer;
 use crate::keys::{KeyKeeper, Keys};
+use crate::metrics::{Counts, Sampled};
 use crate::password::Passwords;
 use crate::proxies::TrustedProxies;
 
@@ -31,6 +32,8 @@ pub struct App {
     pub(crate) throttle: ThrottleLimits,
     pub(crate) proxies: TrustedProxies,
     pub(crate) metrics_from: Vec<IpNet>,
+    pub(crate) counts: Counts,
+    pub(crate) sampled: Sampled,
     pub(crate) clock: Clock,
     pub(crate) stopping: Stopping,
     /// Drawn at the start, to tell servers of one database apart.

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::app::App;
 use crate::feed::follow_feed;
 use crate::keys::{follow_keys, report_keys, schedule_keys};
+use crate::metrics::take_samples;
 
 /// Rows per transaction: short enough that no request notices.
 const BATCH: i64 = 500;
@@ -39,6 +40,7 @@ impl Jobs {
             rt::spawn(follow_feed(app.clone())),
             rt::spawn(report_keys(app.clone())),
             rt::spawn(schedule_keys(app.clone())),
+            rt::spawn(take_samples(app.clone())),
         ])
     }
 

@@ -37,6 +37,7 @@ pub use feed::snapshot_bytes;
 pub use issuer::{Issuer, Pair};
 pub use jobs::purge;
 pub use keys::{KeyError, KeyKeeper, SignerLayer, follow_keys, run_due, schedule_keys};
+pub use metrics::sample;
 pub use password::Passwords;
 pub use router::application;
 pub use serve::serve;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use attesto_core::{Password, PasswordHash};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -27,13 +28,47 @@ const NOBODY: &str =
 #[derive(Clone)]
 pub struct Passwords {
     permits: Arc<Semaphore>,
+    capacity: usize,
+    waiting: Arc<AtomicUsize>,
+    rejected: Arc<AtomicU64>,
+}
+
+/// How the passwords stand that are to be hashed.
+pub struct Queue {
+    /// For their turn.
+    pub waiting: usize,
+    /// Now.
+    pub running: usize,
+    /// At once.
+    pub capacity: usize,
+    /// Since the server started, because their turn did not come in time.
+    pub rejected: u64,
 }
 
 impl Passwords {
     /// As many hashes at once as there are cores, less one for everything else.
     pub fn new() -> Self {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { permits: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))) }
+        Self::at_once(cores.saturating_sub(1).max(1))
+    }
+
+    fn at_once(capacity: usize) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(capacity)),
+            capacity,
+            waiting: Arc::default(),
+            rejected: Arc::default(),
+        }
+    }
+
+    /// How they stand.
+    pub fn queue(&self) -> Queue {
+        Queue {
+            waiting: self.waiting.load(Ordering::Relaxed),
+            running: self.capacity - self.permits.available_permits(),
+            capacity: self.capacity,
+            rejected: self.rejected.load(Ordering::Relaxed),
+        }
     }
 
     /// Hashes a new password.
@@ -57,14 +92,38 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, Unavailable> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let waiting = timeout(LONGEST_WAIT, Arc::clone(&self.permits).acquire_owned());
-        let permit =
-            waiting.await.map_err(|_| Unavailable::HashQueue)?.map_err(|_| Unavailable::Cancelled)?;
+        let permit = self.turn().await?;
         let task = spawn_blocking(move || {
             let _permit = permit;
             work()
         });
         task.await.map_err(|_| Unavailable::Cancelled)?
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Unavailable> {
+        let _waits = Waits::among(&self.waiting);
+        let turn = timeout(LONGEST_WAIT, Arc::clone(&self.permits).acquire_owned());
+        let Ok(permit) = turn.await else {
+            self.rejected.fetch_add(1, Ordering::Relaxed);
+            return Err(Unavailable::HashQueue);
+        };
+        permit.map_err(|_| Unavailable::Cancelled)
+    }
+}
+
+/// One more that waits, until its turn has come, or it has gone.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn among(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -138,7 +197,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_caller_that_hangs_up_keeps_its_permit_until_the_hash_is_done() {
-        let passwords = Passwords { permits: Arc::new(Semaphore::new(1)) };
+        let passwords = Passwords::at_once(1);
         let (release, held) = std::sync::mpsc::channel::<()>();
         let (started, has_started) = tokio::sync::oneshot::channel();
         let caller = actix_web::rt::spawn({
@@ -159,5 +218,22 @@ mod tests {
         assert_eq!(passwords.permits.available_permits(), 0);
         release.send(()).unwrap();
         assert!(passwords.hash(typed("next")).await.is_ok());
+    }
+
+    #[actix_web::test]
+    async fn who_waits_is_counted_and_who_waited_in_vain_as_well() {
+        let passwords = Passwords::at_once(1);
+        let held = Arc::clone(&passwords.permits).acquire_owned().await.unwrap();
+        let waiting = actix_web::rt::spawn({
+            let passwords = passwords.clone();
+            async move { passwords.hash(typed("x")).await }
+        });
+        tokio::task::yield_now().await;
+        let queue = passwords.queue();
+        assert_eq!((queue.waiting, queue.running, queue.capacity, queue.rejected), (1, 1, 1, 0));
+        assert!(matches!(waiting.await.unwrap(), Err(Unavailable::HashQueue)));
+        drop(held);
+        let queue = passwords.queue();
+        assert_eq!((queue.waiting, queue.running, queue.rejected), (0, 0, 1));
     }
 }

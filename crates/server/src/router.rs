@@ -9,24 +9,25 @@ use tracing_actix_web::TracingLogger;
 
 use crate::app::App;
 use crate::limits::limit_headers;
+use crate::metrics::{Route, count_requests};
 use crate::telemetry::{RequestSpan, name_request};
 use crate::{feed, health, metrics, simplejwt, well_known};
 
 /// Every route of the product.
 fn routes(routes: &mut ServiceConfig) {
-    let simplejwt = |path: &str, endpoint| simplejwt::dialect(path).route(endpoint);
+    let simplejwt = |route: Route, endpoint| simplejwt::dialect(route).route(endpoint);
     routes
-        .service(simplejwt("/api/token", post().to(simplejwt::obtain)))
-        .service(simplejwt("/api/token/refresh", post().to(simplejwt::refresh)))
-        .service(simplejwt("/api/token/verify", post().to(simplejwt::verify)))
-        .service(simplejwt("/api/token/blacklist", post().to(simplejwt::blacklist)))
-        .service(document("/.well-known/jwks.json", well_known::jwks))
-        .service(document("/.well-known/oauth-authorization-server", well_known::authorization_server))
-        .service(document("/revocations", feed::revocations))
-        .service(document("/revocations/keys", feed::revocation_keys))
-        .service(document("/livez", health::live))
-        .service(document("/readyz", health::ready))
-        .service(document("/metrics", metrics::metrics).guard(fn_guard(metrics::may_see)))
+        .service(simplejwt(Route::Obtain, post().to(simplejwt::obtain)))
+        .service(simplejwt(Route::Refresh, post().to(simplejwt::refresh)))
+        .service(simplejwt(Route::Verify, post().to(simplejwt::verify)))
+        .service(simplejwt(Route::Blacklist, post().to(simplejwt::blacklist)))
+        .service(document(Route::Jwks, well_known::jwks))
+        .service(document(Route::AuthorizationServer, well_known::authorization_server))
+        .service(document(Route::Revocations, feed::revocations))
+        .service(document(Route::RevocationKeys, feed::revocation_keys))
+        .service(document(Route::Live, health::live))
+        .service(document(Route::Ready, health::ready))
+        .service(document(Route::Metrics, metrics::metrics).guard(fn_guard(metrics::may_see)))
         .default_service(web::to(not_found));
 }
 
@@ -48,17 +49,18 @@ pub fn application(
         .wrap(from_fn(close_when_stopping))
         .wrap(from_fn(limit_headers))
         .wrap(from_fn(name_request))
+        .wrap(from_fn(count_requests))
         .wrap(TracingLogger::<RequestSpan>::new())
 }
 
 /// Something to read: GET and HEAD.
-fn document<F, Args>(path: &str, handler: F) -> Resource
+fn document<F, Args>(route: Route, handler: F) -> Resource
 where
     F: actix_web::Handler<Args> + Clone,
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    web::resource(path).route(get().to(handler.clone())).route(head().to(handler))
+    web::resource(route.path()).app_data(route).route(get().to(handler.clone())).route(head().to(handler))
 }
 
 async fn not_found() -> HttpResponse {

@@ -4,6 +4,7 @@ use attesto_store::{Kept, Rotated};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::issuer::Pair;
+use crate::metrics::Grant;
 use crate::unavailable::Unavailable;
 
 /// What renewing a session gives.
@@ -38,14 +39,20 @@ pub async fn renew(
             Redemption::Rotate(next) => {
                 let (pair, rotation) = app.issuer.rotate(&next, presented, caller.digest()).await?;
                 match app.store.write(move |tx| tx.rotate_session(&rotation)).await? {
-                    Rotated::Yes => return Ok(Ok(Renewal::Pair(pair))),
+                    Rotated::Yes => {
+                        app.counts.tokens.issued_pair(Grant::Refresh);
+                        return Ok(Ok(Renewal::Pair(pair)));
+                    }
                     Rotated::LostRace => {}
                 }
             }
             Redemption::Keep(keep) => {
                 let access = app.issuer.keep(&keep).await?;
                 match app.store.write(move |tx| tx.keep_session(&keep)).await? {
-                    Kept::Yes => return Ok(Ok(Renewal::Access(access))),
+                    Kept::Yes => {
+                        app.counts.tokens.issued_access(Grant::Refresh);
+                        return Ok(Ok(Renewal::Access(access)));
+                    }
                     Kept::LostRace => {}
                 }
             }
@@ -59,6 +66,7 @@ pub async fn renew(
                         .client(client_id)
                 });
                 if app.store.write(move |tx| tx.repeat_session(&repeat, event.as_ref())).await? {
+                    app.counts.tokens.issued_pair(Grant::Retry);
                     return Ok(Ok(Renewal::Pair(pair)));
                 }
             }

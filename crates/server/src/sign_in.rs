@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::issuer::Pair;
+use crate::metrics::Grant;
 use crate::proxies::counted_address;
 use crate::unavailable::Unavailable;
 
@@ -89,7 +90,10 @@ async fn begin(
             Ok(began)
         });
         match began.await? {
-            Began::Yes => return Ok(Ok(pair)),
+            Began::Yes => {
+                app.counts.tokens.issued_pair(Grant::SignIn);
+                return Ok(Ok(pair));
+            }
             Began::Stale => {}
         }
     }

@@ -16,6 +16,7 @@ use crate::config::{ConfigError, Settings};
 use crate::feed::Feed;
 use crate::issuer::Issuer;
 use crate::keys::{KeyError, KeyKeeper, Keys, LoadedKeys, SignerLayer};
+use crate::metrics::{Counts, Sampled};
 use crate::password::Passwords;
 use crate::proxies::TrustedProxies;
 
@@ -170,6 +171,8 @@ pub async fn open(
         throttle: settings.throttle,
         proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
         metrics_from: settings.metrics_from.clone(),
+        counts: Counts::new(),
+        sampled: Sampled::default(),
         clock,
         stopping: Stopping::default(),
         server_id: random_id(),

@@ -4,7 +4,7 @@ use attesto_core::{
 };
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use crate::client::ClientRow;
 use crate::connection::on_either;
@@ -100,6 +100,26 @@ impl Read<'_> {
             ));
         let row: Option<StandingRow> = Fixed(query).get_result(self.connection).optional()?;
         row.map(standing).transpose()
+    }
+
+    /// How many sessions the gate would let pass. Looks at each of them once: not for the path of a request.
+    pub fn count_living_sessions(&mut self, now: Instant) -> Result<i64, StoreError> {
+        let began_after = |watermark: &str| {
+            sql::<Bool>(&format!("sessions.created_at / 1000 > COALESCE({watermark}, -1000) / 1000"))
+        };
+        Ok(sessions::table
+            .inner_join(clients::table)
+            .inner_join(users::table)
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::idle_expires_at.gt(now.as_millis()))
+            .filter(sessions::absolute_expires_at.gt(now.as_millis()))
+            .filter(clients::disabled_at.is_null())
+            .filter(users::disabled_at.is_null())
+            .filter(began_after("clients.watermark_at"))
+            .filter(began_after("users.watermark_at"))
+            .filter(began_after("(SELECT watermark_at FROM authority)"))
+            .count()
+            .get_result(self.connection)?)
     }
 
     /// A page of sessions by identifier, after the given one; of one user or of all.

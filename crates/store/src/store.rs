@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 
 use crate::connection::AnyConnection;
 use crate::error::{BackupError, OpenError, StoreError};
+use crate::figures::Figures;
 use crate::migration;
 use crate::postgres::Postgres;
 use crate::sqlite::{Sqlite, back_up};
@@ -151,6 +152,14 @@ impl Store {
         match &*self.backend {
             Backend::Sqlite(sqlite) => sqlite.write(changes).await,
             Backend::Postgres(postgres) => postgres.write(changes).await,
+        }
+    }
+
+    /// What it does for this process, in figures. Asks the database nothing.
+    pub fn figures(&self) -> Figures {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.figures(),
+            Backend::Postgres(postgres) => postgres.figures(),
         }
     }
 

@@ -38,6 +38,14 @@ fn the_openmetrics_are_what_prometheus_reads() {
             ("attesto_feed_answer_bytes", json!(["counter", 1])),
             ("attesto_feed_read_age_seconds", json!(["gauge", 1])),
             ("attesto_keys", json!(["gauge", 4])),
+            ("attesto_key_active_age_seconds", json!(["gauge", 2])),
+            // Of each of twelve routes thirteen bounds, the rest, count and sum.
+            ("attesto_http_request_duration_seconds", json!(["histogram", 192])),
+            ("attesto_sqlite_commit_changes", json!(["histogram", 10])),
+            ("attesto_sqlite_commit_duration_seconds", json!(["histogram", 13])),
+            ("attesto_tokens_issued", json!(["counter", 6])),
+            ("attesto_refusals", json!(["counter", 9])),
+            ("attesto_password_hashes_rejected", json!(["counter", 1])),
         ] {
             assert_eq!(families.get(family), Some(&expected), "{family}: {families:?}");
         }

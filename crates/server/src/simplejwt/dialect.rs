@@ -7,11 +7,13 @@ use actix_web::{Error, HttpRequest, HttpResponse, Resource, web};
 use serde_json::json;
 
 use super::error::SimpleJwtError;
+use crate::app::App;
+use crate::metrics::Route;
 
 /// An endpoint of the dialect, with and without the trailing slash: content negotiation before anything else, the
 /// headers that every answer carries, and OPTIONS and 405 for what is not POST.
 pub fn dialect(
-    path: &str,
+    route: Route,
 ) -> Resource<
     impl ServiceFactory<
         ServiceRequest,
@@ -21,9 +23,12 @@ pub fn dialect(
         InitError = (),
     > + use<>,
 > {
+    let path = route.path();
     web::resource([path.to_owned(), format!("{path}/")])
+        .app_data(route)
         .default_service(web::to(other_method))
         .wrap(from_fn(negotiate))
+        .wrap(from_fn(count_refusals))
         .wrap(
             DefaultHeaders::new()
                 .add((header::ALLOW, "POST, OPTIONS"))
@@ -44,6 +49,20 @@ async fn negotiate(
         return Ok(request.into_response(refused).map_into_right_body());
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)
+}
+
+/// Counts what was refused, by its class.
+async fn count_refusals(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let app = request.app_data::<web::Data<App>>().cloned();
+    let response = next.call(request).await?;
+    let error = response.response().error().and_then(Error::as_error::<SimpleJwtError>);
+    if let (Some(app), Some(class)) = (app, error.and_then(SimpleJwtError::class)) {
+        app.counts.tokens.refused(class);
+    }
+    Ok(response)
 }
 
 /// Several lines are one list (RFC 9110 §5.3); none at all accepts everything.

@@ -7,6 +7,7 @@ use attesto_core::Refusal;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
+use crate::metrics::RefusalClass;
 use crate::unavailable::Unavailable;
 
 /// Everything that the dialect answers other than 200.
@@ -100,6 +101,41 @@ impl SimpleJwtError {
                 detail(StatusCode::METHOD_NOT_ALLOWED, &format!("Method \"{method}\" not allowed."))
             }
         }
+    }
+}
+
+impl SimpleJwtError {
+    /// In which class it is counted; `None` for what did not come as far as the endpoint.
+    pub fn class(&self) -> Option<RefusalClass> {
+        match self {
+            Self::Refused(refusal) => Some(class_of(*refusal)),
+            Self::Token(attesto_verifier::Error::Expired) => Some(RefusalClass::Expired),
+            Self::Token(_) | Self::NotARefreshToken => Some(RefusalClass::Invalid),
+            Self::VerifiedTokenRevoked => Some(RefusalClass::Revoked),
+            Self::Unavailable(_) => Some(RefusalClass::Unavailable),
+            Self::Fields(_)
+            | Self::NotAnObject(_)
+            | Self::Parse { .. }
+            | Self::UnsupportedMediaType(_)
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::BodyBroken => Some(RefusalClass::Malformed),
+            Self::NotAcceptable | Self::MethodNotAllowed(_) => None,
+        }
+    }
+}
+
+fn class_of(refusal: Refusal) -> RefusalClass {
+    match refusal {
+        Refusal::CredentialsInvalid => RefusalClass::Credentials,
+        Refusal::SignInThrottled { .. } => RefusalClass::Throttled,
+        Refusal::RefreshTokenUnknown | Refusal::SessionUnknown | Refusal::ClientMismatch => {
+            RefusalClass::Invalid
+        }
+        Refusal::RefreshTokenReplayed => RefusalClass::Replayed,
+        Refusal::SessionRevoked => RefusalClass::Revoked,
+        Refusal::SessionExpired => RefusalClass::Expired,
+        Refusal::ClientDisabled | Refusal::UserInactive => RefusalClass::Disabled,
     }
 }
 

@@ -8,32 +8,75 @@ use actix_web::test::TestRequest;
 use attesto_core::{Actor, AuditEvent, Event};
 use attesto_server::Clock;
 
-use crate::fixture::{Act, Answer, Authority, Live, SECOND, read_answer, user_id};
+use crate::fixture::{ADA, Act, Answer, Authority, DAY, Live, SECOND, read_answer, user_id};
 
 const LOCAL: &str = "127.0.0.1:50000";
 
-/// What is there from the first moment on, as it is read by those who watch.
-const SAMPLES: [&str; 20] = [
-    concat!("attesto_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"),
-    "attesto_feed_seq",
-    "attesto_feed_records{kind=\"all\"}",
-    "attesto_feed_records{kind=\"kid\"}",
-    "attesto_feed_records{kind=\"client\"}",
-    "attesto_feed_records{kind=\"subject\"}",
-    "attesto_feed_records{kind=\"session\"}",
-    "attesto_feed_records{kind=\"jti\"}",
-    "attesto_feed_snapshot_bytes",
-    "attesto_feed_read_age_seconds",
-    "attesto_feed_waiters",
-    "attesto_feed_answers_total{kind=\"snapshot\"}",
-    "attesto_feed_answers_total{kind=\"news\"}",
-    "attesto_feed_answers_total{kind=\"idle\"}",
-    "attesto_feed_answer_bytes_total",
-    "attesto_feed_signatures_total",
-    "attesto_keys{purpose=\"token\",algorithm=\"RS256\",state=\"active\"}",
-    "attesto_keys{purpose=\"token\",algorithm=\"RS256\",state=\"staged\"}",
-    "attesto_keys{purpose=\"feed\",algorithm=\"ES256\",state=\"active\"}",
-    "attesto_keys{purpose=\"feed\",algorithm=\"ES256\",state=\"staged\"}",
+/// What is there from the first moment on, as it is read by those who watch: each family, and the labels of its members.
+const FAMILIES: [(&str, &str, &[&str]); 23] = [
+    ("build_info", "gauge", &[concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}")]),
+    ("feed_seq", "gauge", &[""]),
+    ("feed_records", "gauge", &FEED_RECORDS),
+    ("feed_snapshot_bytes", "gauge", &[""]),
+    ("feed_read_age_seconds", "gauge", &[""]),
+    ("feed_waiters", "gauge", &[""]),
+    ("feed_answers", "counter", &["{kind=\"snapshot\"}", "{kind=\"news\"}", "{kind=\"idle\"}"]),
+    ("feed_answer_bytes", "counter", &[""]),
+    ("feed_signatures", "counter", &[""]),
+    ("keys", "gauge", &KEYS),
+    ("key_active_age_seconds", "gauge", &LINES),
+    ("password_hashes_waiting", "gauge", &[""]),
+    ("password_hashes_running", "gauge", &[""]),
+    ("password_hashes_capacity", "gauge", &[""]),
+    ("password_hashes_rejected", "counter", &[""]),
+    ("tokens_issued", "counter", &ISSUED),
+    ("refusals", "counter", &REFUSALS),
+    ("http_requests", "counter", &[]),
+    ("http_request_duration_seconds", "histogram", &[]),
+    ("sqlite_writes_waiting", "gauge", &[""]),
+    ("sqlite_commit_changes", "histogram", &[]),
+    ("sqlite_commit_duration_seconds", "histogram", &[]),
+    ("database_connections_used", "gauge", &[""]),
+];
+
+const FEED_RECORDS: [&str; 6] = [
+    "{kind=\"all\"}",
+    "{kind=\"kid\"}",
+    "{kind=\"client\"}",
+    "{kind=\"subject\"}",
+    "{kind=\"session\"}",
+    "{kind=\"jti\"}",
+];
+
+const KEYS: [&str; 4] = [
+    "{purpose=\"token\",algorithm=\"RS256\",state=\"active\"}",
+    "{purpose=\"token\",algorithm=\"RS256\",state=\"staged\"}",
+    "{purpose=\"feed\",algorithm=\"ES256\",state=\"active\"}",
+    "{purpose=\"feed\",algorithm=\"ES256\",state=\"staged\"}",
+];
+
+const LINES: [&str; 2] =
+    ["{purpose=\"token\",algorithm=\"RS256\"}", "{purpose=\"feed\",algorithm=\"ES256\"}"];
+
+const ISSUED: [&str; 6] = [
+    "{kind=\"access\",grant=\"sign_in\"}",
+    "{kind=\"access\",grant=\"refresh\"}",
+    "{kind=\"access\",grant=\"retry\"}",
+    "{kind=\"refresh\",grant=\"sign_in\"}",
+    "{kind=\"refresh\",grant=\"refresh\"}",
+    "{kind=\"refresh\",grant=\"retry\"}",
+];
+
+const REFUSALS: [&str; 9] = [
+    "{reason=\"credentials\"}",
+    "{reason=\"throttled\"}",
+    "{reason=\"invalid\"}",
+    "{reason=\"expired\"}",
+    "{reason=\"revoked\"}",
+    "{reason=\"replayed\"}",
+    "{reason=\"disabled\"}",
+    "{reason=\"malformed\"}",
+    "{reason=\"unavailable\"}",
 ];
 
 #[actix_web::test]
@@ -42,22 +85,159 @@ async fn every_figure_has_its_name_its_type_and_a_sentence() {
     let answer = metrics(&authority).await;
     assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert_eq!(answer.header("cache-control"), "no-store");
-
-    let samples = answer.body.lines().filter(|line| !line.starts_with("# ")).map(name);
-    assert_eq!(samples.collect::<BTreeSet<_>>(), BTreeSet::from(SAMPLES));
     assert!(answer.body.ends_with("\n# EOF\n"));
-    for sample in SAMPLES {
-        let family = sample.split('{').next().unwrap().trim_end_matches("_total");
-        let kind = if sample.contains("_total") { "counter" } else { "gauge" };
-        assert!(answer.body.contains(&format!("\n# TYPE {family} {kind}\n")), "{family}");
-        assert!(format!("\n{}", answer.body).contains(&format!("\n# HELP {family} ")), "{family}");
-        for unit in ["bytes", "seconds"].into_iter().filter(|unit| family.ends_with(unit)) {
-            assert!(answer.body.contains(&format!("\n# UNIT {family} {unit}\n")), "{family}");
+
+    let on_file = authority.folder.settings.database.file().is_some();
+    let is_there = |name: &str| !name.starts_with(if on_file { "database_" } else { "sqlite_" });
+    let expected: Vec<_> = FAMILIES.into_iter().filter(|(name, _, _)| is_there(name)).collect();
+    let text = format!("\n{}", answer.body);
+    for (name, kind, members) in &expected {
+        assert!(text.contains(&format!("\n# TYPE attesto_{name} {kind}\n")), "{name}");
+        assert!(text.contains(&format!("\n# HELP attesto_{name} ")), "{name}");
+        for unit in ["bytes", "seconds"].into_iter().filter(|unit| name.ends_with(unit)) {
+            assert!(text.contains(&format!("\n# UNIT attesto_{name} {unit}\n")), "{name}");
+        }
+        let total = if *kind == "counter" { "_total" } else { "" };
+        for labels in *members {
+            assert!(value(&answer, &format!("attesto_{name}{total}{labels}")).is_some(), "{name} {labels}");
         }
     }
-    for sample in SAMPLES.into_iter().filter(|sample| sample.contains("keys") || sample.contains("build")) {
-        assert_eq!(value(&answer, sample), Some("1"), "{sample}");
+    let named: BTreeSet<_> = expected.iter().map(|(name, _, _)| format!("attesto_{name}")).collect();
+    let others = ["attesto_database_connections_limit", "attesto_database_connections_waiting"];
+    let families = answer.body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let unnamed = families.filter(|family| !named.contains(*family) && !others.contains(family));
+    assert_eq!(unnamed.collect::<Vec<_>>(), [""; 0]);
+    for labels in KEYS {
+        assert_eq!(value(&answer, &format!("attesto_keys{labels}")), Some("1"), "{labels}");
     }
+}
+
+#[actix_web::test]
+async fn requests_are_counted_by_their_route_and_never_by_what_was_asked_for() {
+    let authority = Authority::new().await;
+    for path in ["/livez", "/livez?secret=1", "/%6civez"] {
+        assert_eq!(get(&authority, path).await.status, 200);
+    }
+    assert_eq!(get(&authority, "/secret/livez").await.status, 404);
+    assert_eq!(get(&authority, "/metrics").await.status, 404, "not for this peer");
+    let long = TestRequest::get().uri("/livez").insert_header(("x-secret", "x".repeat(17_000)));
+    assert_eq!(authority.send(long).await.status, 431);
+    let odd = TestRequest::default().method(Method::from_bytes(b"SECRET").unwrap()).uri("/api/token");
+    assert_eq!(authority.send(odd).await.status, 405);
+    for path in ["/api/token", "/api/token/"] {
+        assert_eq!(authority.post_json(path, &serde_json::json!({})).await.status, 400);
+    }
+
+    let answer = metrics(&authority).await;
+    let count = |route: &str, method: &str, status: &str| {
+        let labels = format!("{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}}");
+        value(&answer, &format!("attesto_http_requests_total{labels}"))
+    };
+    for (route, method, status, expected) in [
+        ("/livez", "GET", "2xx", Some("3")),
+        ("/livez", "GET", "5xx", Some("0")),
+        ("/livez", "HEAD", "2xx", None),
+        ("none", "GET", "4xx", Some("3")),
+        ("/api/token", "other", "4xx", Some("1")),
+        ("/api/token", "POST", "4xx", Some("2")),
+    ] {
+        assert_eq!(count(route, method, status), expected, "{route} {method} {status}");
+    }
+    let durations = |suffix: &str, labels: &str| {
+        let sample = format!("attesto_http_request_duration_seconds_{suffix}{{{labels}}}");
+        value(&answer, &sample)
+            .unwrap_or_else(|| panic!("no {sample}: {}", answer.body))
+            .parse::<f64>()
+            .unwrap()
+    };
+    assert_eq!(durations("count", "route=\"/livez\"").to_string(), "3");
+    let bounds = "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 +Inf".split(' ');
+    let buckets: Vec<_> =
+        bounds.map(|le| durations("bucket", &format!("le=\"{le}\",route=\"/livez\"")).to_string()).collect();
+    assert!(buckets.is_sorted() && buckets.last().unwrap() == "3", "{buckets:?}");
+    let sum = durations("sum", "route=\"/livez\"");
+    assert!(0.0 < sum && sum < 10.0, "{sum}");
+    assert!(!answer.body.to_lowercase().contains("secret"), "{}", answer.body);
+}
+
+#[actix_web::test]
+async fn tokens_are_counted_by_what_they_were_given_for_and_refusals_by_their_reason() {
+    let authority = Authority::with("throttle_user_failures = 2").await;
+    let first = authority.sign_in().await.refresh;
+    let second = authority.refresh(&first).await.pair().refresh;
+    authority.refresh(&first).await.pair();
+    let third = authority.refresh(&second).await.pair();
+    assert_eq!(authority.refresh(&first).await.status, 401, "a replay");
+    assert_eq!(authority.refresh(&third.refresh).await.status, 401, "of an ended session");
+    assert_eq!(authority.refresh(&third.access).await.status, 401, "no refresh token");
+    for _ in 0..3 {
+        authority.obtain(ADA, "wrong").await;
+    }
+    assert_eq!(authority.post_json("/api/token/", &serde_json::json!([])).await.status, 400);
+
+    let answer = metrics(&authority).await;
+    let issued =
+        ISSUED.map(|labels| value(&answer, &format!("attesto_tokens_issued_total{labels}")).unwrap());
+    assert_eq!(issued, ["1", "2", "1", "1", "2", "1"]);
+    let refused = REFUSALS.map(|labels| value(&answer, &format!("attesto_refusals_total{labels}")).unwrap());
+    assert_eq!(refused, ["2", "1", "1", "0", "1", "1", "0", "1", "0"]);
+}
+
+#[actix_web::test]
+async fn sessions_that_live_are_counted_in_the_database() {
+    let authority = Authority::new().await;
+    for _ in 0..3 {
+        authority.sign_in().await;
+    }
+    let ended = authority.sign_in().await.refresh;
+    assert_eq!(authority.blacklist(&ended).await.status, 200);
+    assert_eq!(sampled(&authority, "attesto_sessions").await, "3");
+
+    authority.clock.advance(5 * SECOND);
+    authority.operator(&[Act::RevokeSessions]).await;
+    assert_eq!(sampled(&authority, "attesto_sessions").await, "0", "of one user");
+    authority.clock.advance(5 * SECOND);
+    authority.sign_in().await;
+    assert_eq!(sampled(&authority, "attesto_sessions").await, "1", "he came back");
+    authority.operator(&[Act::DisableClient]).await;
+    assert_eq!(sampled(&authority, "attesto_sessions").await, "0", "of one client");
+}
+
+#[actix_web::test]
+async fn an_operator_sees_when_the_next_key_signs() {
+    let authority = Authority::new().await;
+    let [age, due] = ["age", "due"].map(|what| {
+        let name = if what == "age" { "key_active_age" } else { "key_rotation_due" };
+        format!("attesto_{name}_seconds{}", LINES[0])
+    });
+    let before: f64 = sampled(&authority, &age).await.parse().unwrap();
+    assert_eq!(sampled(&authority, &due).await.parse::<f64>().unwrap() + before, 30.0 * 86_400.0);
+    authority.clock.advance(31 * DAY);
+    let after: f64 = sampled(&authority, &age).await.parse().unwrap();
+    assert_eq!(after - before, 31.0 * 86_400.0);
+    assert_eq!(sampled(&authority, &due).await.parse::<f64>().unwrap() + after, 30.0 * 86_400.0);
+}
+
+#[actix_web::test]
+async fn what_a_commit_held_is_counted() {
+    let authority = Authority::new().await;
+    let answer = metrics(&authority).await;
+    if authority.folder.settings.database.file().is_none() {
+        assert_eq!(value(&answer, "attesto_database_connections_limit"), Some("16"));
+        assert_eq!(value(&answer, "attesto_database_connections_waiting"), Some("0"));
+        return;
+    }
+    let count = |answer: &Answer, sample: &str| -> f64 {
+        value(answer, &format!("attesto_sqlite_commit_{sample}")).unwrap().parse().unwrap()
+    };
+    authority.sign_in().await;
+    let later = metrics(&authority).await;
+    let more = |sample| count(&later, sample) - count(&answer, sample);
+    // Reserved and begun, one after the other; whatever else the server wrote meanwhile.
+    assert!(more("changes_count") >= 2.0);
+    assert_eq!(more("changes_count"), more("duration_seconds_count"));
+    assert!(more("changes_sum") >= more("changes_count") && more("duration_seconds_sum") > 0.0);
+    assert_eq!(value(&later, "attesto_sqlite_writes_waiting"), Some("0"));
 }
 
 #[actix_web::test]
@@ -237,6 +417,12 @@ async fn metrics(authority: &Authority) -> Answer {
     let answer = authority.send_from(LOCAL, TestRequest::get().uri("/metrics")).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer
+}
+
+/// What a sample says once the database was asked.
+async fn sampled(authority: &Authority, sample: &str) -> String {
+    authority.sample().await;
+    value(&metrics(authority).await, sample).unwrap().to_owned()
 }
 
 async fn get(authority: &Authority, path: &str) -> Answer {

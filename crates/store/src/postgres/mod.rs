@@ -7,6 +7,7 @@ mod connection;
 mod transaction;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use attesto_core::Instant;
@@ -18,6 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::error::{OpenError, StoreError};
+use crate::figures::{Figures, OneMore};
 use crate::migration;
 use crate::pool::Connections;
 use crate::store::{Read, Write};
@@ -39,6 +41,7 @@ pub(crate) struct Postgres {
     pool: Connections,
     /// One for each connection: whoever waits for one takes no thread meanwhile.
     places: Arc<Semaphore>,
+    waiting: AtomicUsize,
 }
 
 impl Postgres {
@@ -67,7 +70,7 @@ impl Postgres {
         let pool = crate::pool::connections(CONNECTIONS, PATIENCE, move || connection::open(&url));
         // If it fails now, whoever needs it will say so.
         let _ = pool.get_timeout(FIRST);
-        Self { pool, places }
+        Self { pool, places, waiting: AtomicUsize::new(0) }
     }
 
     pub(crate) async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
@@ -101,6 +104,15 @@ impl Postgres {
         self.with_pool(|pool| migration::is_pending(&mut *transaction::connection(pool)?)).await
     }
 
+    pub(crate) fn figures(&self) -> Figures {
+        let limit = CONNECTIONS as usize;
+        Figures::Postgres {
+            used: limit - self.places.available_permits(),
+            limit,
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
     async fn with_pool<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connections) -> Result<T, StoreError> + Send + 'static,
@@ -118,6 +130,7 @@ impl Postgres {
     }
 
     async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let _waits = OneMore::of(&self.waiting);
         let place = timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
         place.map_err(|_| StoreError::Overloaded)?.map_err(|_| StoreError::Abandoned)
     }

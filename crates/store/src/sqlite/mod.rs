@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 
 use crate::connection::AnyConnection;
 use crate::error::{OpenError, StoreError};
+use crate::figures::Figures;
 use crate::migration;
 use crate::pool::Connections;
 use crate::store::{Read, Write};
@@ -106,6 +107,10 @@ impl Sqlite {
             let _ = answer.send(job(connection));
         })?;
         answered.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        self.writer.figures()
     }
 
     /// Folds the write-ahead log into the database file.

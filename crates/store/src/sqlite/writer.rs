@@ -1,4 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,6 +12,7 @@ use super::command::{BeginImmediate, Commit, Release, Rollback, RollbackToSavepo
 use super::connection;
 use crate::connection::AnyConnection;
 use crate::error::{OpenError, StoreError};
+use crate::figures::{Commits, Figures};
 use crate::store::Write;
 use crate::url::SqliteUrl;
 
@@ -29,6 +32,13 @@ pub(crate) struct Writer {
     /// Always there, until it is dropped.
     queue: Option<SyncSender<Queued>>,
     thread: Option<JoinHandle<()>>,
+    figures: Arc<Activity>,
+}
+
+/// What queue and worker tell of themselves.
+struct Activity {
+    waiting: AtomicUsize,
+    commits: Commits,
 }
 
 struct Queued {
@@ -88,12 +98,14 @@ where
 impl Writer {
     pub(crate) fn start(url: &SqliteUrl) -> Result<Self, OpenError> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let worker = Worker { url: url.clone(), connection: connection::writer(url)? };
+        let figures = Arc::new(Activity::new());
+        let worker =
+            Worker { url: url.clone(), connection: connection::writer(url)?, figures: Arc::clone(&figures) };
         let thread = thread::Builder::new()
             .name("attesto-writer".to_owned())
             .spawn(move || worker.run(&jobs))
             .map_err(|cause| OpenError::unreachable(url, &cause))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), figures })
     }
 
     /// Queues changes behind those that wait.
@@ -115,10 +127,19 @@ impl Writer {
 
     fn queue(&self, job: Job) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Abandoned)?;
-        queue.try_send(Queued { job, since: Instant::now() }).map_err(|refused| match refused {
-            TrySendError::Full(_) => StoreError::Overloaded,
-            TrySendError::Disconnected(_) => StoreError::Abandoned,
+        // Before it can be taken out again.
+        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
+        queue.try_send(Queued { job, since: Instant::now() }).map_err(|refused| {
+            self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+            match refused {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => StoreError::Abandoned,
+            }
         })
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        self.figures.commits.figures(self.figures.waiting.load(Ordering::Relaxed))
     }
 }
 
@@ -132,9 +153,16 @@ impl Drop for Writer {
     }
 }
 
+impl Activity {
+    const fn new() -> Self {
+        Self { waiting: AtomicUsize::new(0), commits: Commits::new() }
+    }
+}
+
 struct Worker {
     url: SqliteUrl,
     connection: AnyConnection,
+    figures: Arc<Activity>,
 }
 
 impl Worker {
@@ -143,6 +171,7 @@ impl Worker {
             let waiting = std::iter::once(first).chain(jobs.try_iter()).take(GROUP);
             let mut group = Vec::new();
             for Queued { job, since } in waiting {
+                self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
                 match job {
                     _ if since.elapsed() > LONGEST_WAIT => {}
                     Job::Change(change) => group.push(change),
@@ -167,9 +196,11 @@ impl Worker {
         if group.is_empty() {
             return;
         }
+        let begun = Instant::now();
         let committed = self.try_commit(&mut group).map_err(|cause| cause.to_string());
-        if committed.is_err() {
-            self.reconnect();
+        match &committed {
+            Ok(()) => self.figures.commits.count(group.len(), begun.elapsed()),
+            Err(_) => self.reconnect(),
         }
         for change in group {
             change.answer(committed.as_ref().copied().map_err(String::as_str));
@@ -221,7 +252,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.db"), "").unwrap();
         let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder.path()) else { panic!() };
-        let worker = Worker { url: url.clone(), connection: connection::writer(&url).unwrap() };
+        let figures = Arc::new(Activity::new());
+        figures.waiting.store(2, Ordering::Relaxed);
+        let worker = Worker {
+            url: url.clone(),
+            connection: connection::writer(&url).unwrap(),
+            figures: Arc::clone(&figures),
+        };
         let (queue, jobs) = sync_channel(QUEUE);
         let (ran, outcomes) = channel();
         let long_ago = Instant::now().checked_sub(LONGEST_WAIT + Duration::from_secs(1)).unwrap();
@@ -233,5 +270,6 @@ mod tests {
         drop((queue, ran));
         worker.run(&jobs);
         assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), ["fresh"]);
+        assert_eq!(figures.waiting.load(Ordering::Relaxed), 0);
     }
 }
