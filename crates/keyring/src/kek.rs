@@ -45,8 +45,7 @@ impl KeyEncryptionKey {
         if !metadata.is_file() {
             return Err(KekError::NotAFile { path: path.to_owned() });
         }
-        let mode = permission_bits(&metadata);
-        if mode & 0o077 != 0 {
+        if let Some(mode) = exposure(&metadata) {
             return Err(KekError::Exposed { path: path.to_owned(), mode });
         }
         let mut content = Zeroizing::new(Vec::with_capacity(2 * MAX_FILE_BYTES));
@@ -145,16 +144,28 @@ impl KeyEncryptionKeys {
     }
 }
 
+/// The permission bits of a file with a secret, if somebody else may have access to it.
 #[cfg(unix)]
-fn permission_bits(metadata: &fs::Metadata) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
+pub fn exposure(metadata: &fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
 
-    metadata.permissions().mode() & 0o777
+    let (mode, reader) = (metadata.mode() & 0o777, rustix::process::geteuid().as_raw());
+    is_exposed(mode, metadata.uid(), reader).then_some(mode)
 }
 
+/// Elsewhere a file has no such bits.
 #[cfg(not(unix))]
-fn permission_bits(_: &fs::Metadata) -> u32 {
-    0
+pub fn exposure(_: &fs::Metadata) -> Option<u32> {
+    None
+}
+
+/// What root owns is lent to whoever else has to read it, and there is no other way than through a group: so do service
+/// managers and orchestrators that hand out secrets as files.
+#[cfg(unix)]
+fn is_exposed(mode: u32, owner: u32, reader: u32) -> bool {
+    const ROOT: u32 = 0;
+    let lent = if owner == ROOT && reader != ROOT { 0o040 } else { 0 };
+    mode & 0o077 & !lent != 0
 }
 
 fn private_file() -> OpenOptions {
@@ -241,6 +252,26 @@ mod tests {
         }
         for mode in [0o600, 0o400] {
             assert!(KeyEncryptionKey::read(&file(&folder, &content, mode)).is_ok(), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn root_may_lend_a_file_to_a_group() {
+        const ME: u32 = 1000;
+        for (mode, owner, reader, expected) in [
+            (0o600, ME, ME, false),
+            (0o640, ME, ME, true),
+            (0o440, 0, ME, false),
+            (0o640, 0, ME, false),
+            (0o444, 0, ME, true),
+            (0o460, 0, ME, true),
+            (0o450, 0, ME, true),
+            // Nobody had to be lent it.
+            (0o440, 0, 0, true),
+            // Of a third party, which can read what is written there.
+            (0o440, 1001, ME, true),
+        ] {
+            assert_eq!(is_exposed(mode, owner, reader), expected, "{mode:o} {owner} {reader}");
         }
     }
 

@@ -30,7 +30,7 @@ mod successor;
 pub use change::{ImportAs, NewKey, begin_ledger, first_keys};
 pub use error::{KekError, KeyringError, ProviderError, SealBroken, SelfTestFailed, SignError};
 pub use import::{ImportError, ImportedKey};
-pub use kek::{KeyEncryptionKey, KeyEncryptionKeys};
+pub use kek::{KeyEncryptionKey, KeyEncryptionKeys, exposure};
 pub use keyring::Keyring;
 pub use public::public_key_pem;
 pub use random::{random_id, random_salt, random_secret};
