@@ -570,6 +570,25 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_file_names_every_setting_with_its_default() {
+        let documented = include_str!("../../../deploy/attesto.toml");
+        let lines = documented.lines().filter_map(|line| line.strip_prefix('#'));
+        let lines: Vec<_> =
+            lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())).collect();
+        let mut names: Vec<_> = lines.iter().map(|line| line.split_once(" = ").unwrap().0).collect();
+        names.sort_unstable();
+        assert_eq!(names, SETTINGS);
+
+        let folder = tempfile::tempdir().unwrap();
+        let settings_of = |text: &str| {
+            let file = folder.path().join("attesto.toml");
+            std::fs::write(&file, text).unwrap();
+            Settings::read(Some(&file), []).map(|settings| format!("{settings:#?}")).unwrap()
+        };
+        assert_eq!(settings_of(&lines.join("\n")), settings_of(GOOD));
+    }
+
+    #[test]
     fn variables_alone_are_enough() {
         let variables = [
             ("ATTESTO_ISSUER", "http://127.0.0.1:9"),

@@ -12,7 +12,7 @@ const UNPACK: &str = r#"for package in *.deb; do dpkg --extract "$package" .; rm
 /// Starts a program with the libraries that were unpacked. What the machine had was not unpacked.
 const START: &str = r#"#!/bin/sh
 here=$(dirname "$0")
-for folder in "$here"/lib/*-linux-gnu "$here"/usr/lib/*-linux-gnu; do
+for folder in "$here"/lib/*-linux-gnu "$here"/usr/lib/*-linux-gnu "$here"/usr/lib/*-linux-gnu/systemd; do
     LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 done
 export LD_LIBRARY_PATH

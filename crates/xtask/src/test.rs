@@ -36,7 +36,7 @@ enum Step {
     Clippy,
     /// The documentation builds without a warning
     Doc,
-    /// Installs the real clients; without it, their tests are left out
+    /// Installs the real clients and what judges the files in `deploy`; without it, their tests are left out
     Clients,
     /// Starts PostgreSQL for the tests, with a pooler at hand; without it, those that need it are left out
     Postgres,
@@ -113,6 +113,8 @@ impl Checks {
             ("ATTESTO_TEST_NODE", clients.node.into()),
             ("ATTESTO_TEST_NODE_MODULES", clients.node_modules.into()),
             ("ATTESTO_TEST_HAPROXY", clients.haproxy.into()),
+            ("ATTESTO_TEST_PROMTOOL", clients.promtool.into()),
+            ("ATTESTO_TEST_SYSTEMD_ANALYZE", clients.systemd_analyze.into()),
         ]);
         Ok(())
     }

@@ -63,6 +63,9 @@ pub(crate) struct Clients {
     pub(crate) node: PathBuf,
     pub(crate) node_modules: PathBuf,
     pub(crate) haproxy: PathBuf,
+    /// Judge what is in `deploy`.
+    pub(crate) promtool: PathBuf,
+    pub(crate) systemd_analyze: PathBuf,
 }
 
 impl Clients {
@@ -74,6 +77,8 @@ impl Clients {
             node_modules: node_modules(workspace, "npm", &clients, &node)?,
             node: node.executable()?,
             haproxy: haproxy(workspace)?,
+            promtool: promtool(workspace)?,
+            systemd_analyze: systemd_analyze(workspace)?,
         })
     }
 }
@@ -164,6 +169,26 @@ fn haproxy(workspace: &Workspace) -> Result<PathBuf, Failure> {
     }
     let folder = debian::unpacked(&tools(workspace).join("haproxy"), "haproxy", &["usr/sbin/haproxy"])?;
     Ok(folder.join("haproxy"))
+}
+
+/// The machine's own, or else that of its Debian: 20 MB to fetch, and 110 unpacked.
+fn promtool(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    if Command::new("promtool").arg("--version").output().is_ok_and(|promtool| promtool.status.success()) {
+        return Ok("promtool".into());
+    }
+    let folder = debian::unpacked(&tools(workspace).join("prometheus"), "prometheus", &["usr/bin/promtool"])?;
+    Ok(folder.join("promtool"))
+}
+
+/// The machine's own, if it judges files of services that it does not run, or else that of its Debian.
+fn systemd_analyze(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let help = Command::new("systemd-analyze").arg("--help").output();
+    if help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--offline")) {
+        return Ok("systemd-analyze".into());
+    }
+    let programs = ["usr/bin/systemd-analyze"];
+    let folder = debian::unpacked(&tools(workspace).join("systemd"), "systemd", &programs)?;
+    Ok(folder.join("systemd-analyze"))
 }
 
 /// PostgreSQL: the machine's own, or else that of its Debian.

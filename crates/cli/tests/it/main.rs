@@ -9,6 +9,7 @@ mod compromise;
 mod crash;
 mod crash_keys;
 mod dead_readers;
+mod deploy;
 mod disk_full;
 mod ends;
 mod explain;
