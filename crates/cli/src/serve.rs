@@ -1,5 +1,6 @@
 use std::net::{SocketAddr, TcpListener};
 
+use attesto_server::config::Settings;
 use attesto_server::{StartError, log_to_stderr};
 use clap::Args;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -33,7 +34,8 @@ impl Serve {
         log_to_stderr(&settings.log, settings.log_format);
         let listener = bind(self.listen.unwrap_or(settings.listen))?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        Ok(attesto_server::serve(settings, listener, || announce("", address)).await?)
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        Ok(attesto_server::serve(settings, listener, || announce("", scheme, address)).await?)
     }
 
     async fn run_dev(self, place: &Place) -> Result<(), Failure> {
@@ -43,10 +45,11 @@ impl Serve {
         let listener = bind(self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))))?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
         let ready = dev::prepare(place.data_directory(), address).await?;
-        let settings = Place::settings_of(place.data_directory())?;
+        // It is called by http everywhere: in dev.json, and in what it prints.
+        let settings = Settings { tls: None, ..Place::settings_of(place.data_directory())? };
         log_to_stderr(&settings.log, settings.log_format);
         let welcome = ready.welcome(address);
-        Ok(attesto_server::serve(settings, listener, || announce(&welcome, address)).await?)
+        Ok(attesto_server::serve(settings, listener, || announce(&welcome, "http", address)).await?)
     }
 }
 
@@ -57,8 +60,8 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// A server whose output nobody can read serves all the same.
-fn announce(welcome: &str, address: SocketAddr) {
-    let line = format!("listening on http://{address}");
+fn announce(welcome: &str, scheme: &str, address: SocketAddr) {
+    let line = format!("listening on {scheme}://{address}");
     let text = if welcome.is_empty() { line } else { format!("{welcome}\n{line}") };
     let _ = say(&text);
 }

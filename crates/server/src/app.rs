@@ -13,6 +13,7 @@ use crate::keys::{KeyKeeper, Keys};
 use crate::metrics::{Counts, Sampled};
 use crate::password::Passwords;
 use crate::proxies::TrustedProxies;
+use crate::tls::Tls;
 
 /// What every request can reach.
 pub struct App {
@@ -34,6 +35,7 @@ pub struct App {
     pub(crate) metrics_from: Vec<IpNet>,
     pub(crate) counts: Counts,
     pub(crate) sampled: Sampled,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) clock: Clock,
     pub(crate) stopping: Stopping,
     /// Drawn at the start, to tell servers of one database apart.

@@ -14,6 +14,7 @@ use toml::Value;
 use url::{Host, Url};
 
 use crate::telemetry::{LogFormat, check_filter};
+use crate::tls::TlsFiles;
 
 /// Everything that can be configured. See `docs/configuration.md`.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub key_encryption_keys: Vec<PathBuf>,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Certificate and key, if the server speaks TLS itself.
+    pub tls: Option<TlsFiles>,
     /// Whose word about a caller's address is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Who may read the metrics.
@@ -120,6 +123,7 @@ impl Settings {
             })?,
             key_encryption_keys: key_files(&mut given, folder)?,
             listen: given.optional("listen", address)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            tls: tls(&mut given, folder)?,
             trusted_proxies: given.list("trusted_proxies", network)?.unwrap_or_default(),
             metrics_from: given.list("metrics_from", network)?.unwrap_or_else(loopback),
             simplejwt,
@@ -143,7 +147,7 @@ impl Settings {
 }
 
 /// Every name that is read below.
-const SETTINGS: [&str; 32] = [
+const SETTINGS: [&str; 34] = [
     "access_token_algorithm",
     "access_token_lifetime",
     "allow_short_intervals",
@@ -172,6 +176,8 @@ const SETTINGS: [&str; 32] = [
     "simplejwt_scope",
     "throttle_address_failures",
     "throttle_user_failures",
+    "tls_certificate",
+    "tls_key",
     "trusted_proxies",
     "verifier_cache_interval",
     "verifier_refresh_interval",
@@ -189,6 +195,20 @@ fn key_files(given: &mut Given, folder: &Path) -> Result<Vec<PathBuf>, ConfigErr
     match given.list(name, |text| Ok(folder.join(text)))? {
         Some(files) if !files.is_empty() => Ok(files),
         _ => Err(given.missing(name, "a list of files; `attesto init` makes the first")),
+    }
+}
+
+/// Both or none; nothing between the quotes is none.
+fn tls(given: &mut Given, folder: &Path) -> Result<Option<TlsFiles>, ConfigError> {
+    let mut file = |name| {
+        let file = given.optional(name, |text| Ok((!text.is_empty()).then(|| folder.join(text))));
+        Ok::<_, ConfigError>(file?.flatten())
+    };
+    match (file("tls_certificate")?, file("tls_key")?) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(given.missing("tls_key", "the private key of tls_certificate, as a PEM file")),
+        (None, Some(_)) => Err(given.missing("tls_certificate", "the certificate of tls_key, as a PEM file")),
     }
 }
 
@@ -626,6 +646,11 @@ mod tests {
                 with("metrics_from = [\"10.0.0.0/40\"]"),
                 "attesto.toml: metrics_from: \"10.0.0.0/40\" is neither",
             ),
+            (
+                with("tls_key = \"k\""),
+                "attesto.toml: tls_certificate: is missing (or ATTESTO_TLS_CERTIFICATE): the",
+            ),
+            (with("tls_certificate = \"c\"\ntls_key = \"\""), "attesto.toml: tls_key: is missing"),
             (with("throttle_user_failures = 0"), "attesto.toml: throttle_user_failures: is a whole number"),
             (with("refresh_idle_lifetime = \"31d\""), "attesto.toml: refresh_idle_lifetime: is longer than"),
             (with("= 1"), "attesto.toml: line 7: "),

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::feed::follow_feed;
 use crate::keys::{follow_keys, report_keys, schedule_keys};
 use crate::metrics::take_samples;
+use crate::tls::follow_certificate;
 
 /// Rows per transaction: short enough that no request notices.
 const BATCH: i64 = 500;
@@ -41,6 +42,7 @@ impl Jobs {
             rt::spawn(report_keys(app.clone())),
             rt::spawn(schedule_keys(app.clone())),
             rt::spawn(take_samples(app.clone())),
+            rt::spawn(follow_certificate(app.clone())),
         ])
     }
 

@@ -26,6 +26,7 @@ mod sign_in;
 mod simplejwt;
 mod start;
 mod telemetry;
+mod tls;
 mod tokens;
 mod unavailable;
 mod well_known;
@@ -43,6 +44,7 @@ pub use router::application;
 pub use serve::serve;
 pub use start::{Environment, StartError, keeper, open};
 pub use telemetry::{LogFormat, log_to_stderr};
+pub use tls::{TlsError, TlsFiles};
 pub use tokens::{access_keys, refresh_keys};
 pub use unavailable::Unavailable;
 

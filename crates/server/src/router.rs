@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::limits::limit_headers;
 use crate::metrics::{Route, count_requests};
 use crate::telemetry::{RequestSpan, name_request};
+use crate::tls::insist_on_tls;
 use crate::{feed, health, metrics, simplejwt, well_known};
 
 /// Every route of the product.
@@ -49,6 +50,7 @@ pub fn application(
         .wrap(from_fn(close_when_stopping))
         .wrap(from_fn(limit_headers))
         .wrap(from_fn(name_request))
+        .wrap(from_fn(insist_on_tls))
         .wrap(from_fn(count_requests))
         .wrap(TracingLogger::<RequestSpan>::new())
 }

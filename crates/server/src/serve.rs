@@ -16,7 +16,7 @@ use crate::keys::sign_off;
 use crate::router::application;
 use crate::start::{Environment, StartError, open};
 
-/// A client has this long to send its headers.
+/// A client has this long to send its headers, and before that as long for the handshake of TLS.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection without a request is kept this long.
@@ -43,14 +43,18 @@ pub async fn serve(
         let app = app.clone();
         move || application(app.clone())
     })
-    .listen(listener)?
     .disable_signals()
     .client_request_timeout(HEADER_TIMEOUT)
+    .tls_handshake_timeout(HEADER_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
     // Whoever hangs up does not wait any more, and his file is needed.
     .h1_allow_half_closed(false)
-    .shutdown_timeout(FINISH_SECONDS)
-    .run();
+    .shutdown_timeout(FINISH_SECONDS);
+    let server = match &app.tls {
+        None => server.listen(listener)?,
+        Some(tls) => server.listen_rustls_0_23(listener, tls.server_config()?)?,
+    };
+    let server = server.run();
     rt::spawn(stop_when_told(signals, app.clone(), server.handle(), settings.shutdown_delay_interval));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -19,6 +19,7 @@ use crate::keys::{KeyError, KeyKeeper, Keys, LoadedKeys, SignerLayer};
 use crate::metrics::{Counts, Sampled};
 use crate::password::Passwords;
 use crate::proxies::TrustedProxies;
+use crate::tls::{Tls, TlsError};
 
 /// Why the server does not start. One line each.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum StartError {
     /// The file of a key-encryption key cannot be used.
     #[error("key_encryption_keys: {0}")]
     Kek(#[from] KekError),
+    /// Certificate or key of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The keys do not open.
     #[error("key_encryption_keys: {0}; nothing was changed")]
     Keyring(#[from] KeyringError),
@@ -104,6 +108,7 @@ impl StartError {
             self,
             Self::Config(_)
                 | Self::Kek(_)
+                | Self::Tls(_)
                 | Self::Keyring(_)
                 | Self::OtherIssuer { .. }
                 | Self::NoActiveKey { .. }
@@ -135,6 +140,7 @@ pub async fn open(
 ) -> Result<(web::Data<App>, ServerLock), StartError> {
     let Environment { clock, signers } = environment;
     attesto_keyring::self_test()?;
+    let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
     let store = Store::open(&settings.database)?;
     let clock = clock.of(&store).await?;
     require_issuer(&store, settings).await?;
@@ -173,6 +179,7 @@ pub async fn open(
         metrics_from: settings.metrics_from.clone(),
         counts: Counts::new(),
         sampled: Sampled::default(),
+        tls,
         clock,
         stopping: Stopping::default(),
         server_id: random_id(),

@@ -97,7 +97,7 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 impl Process {
-    /// Starts a server that says `listening on http://…` as soon as it does, with all the lines that came before. No
+    /// Starts a server that says `listening on http://…`, or `https`, as soon as it does, with all the lines that came before. No
     /// address means that it ended instead.
     pub(crate) fn serve(command: &mut Command) -> (Self, Vec<String>, Option<SocketAddr>) {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -107,7 +107,8 @@ impl Process {
         let mut said = Vec::new();
         for line in BufReader::new(stdout).lines() {
             let line = line.unwrap();
-            if let Some(address) = line.strip_prefix("listening on http://") {
+            let url = line.strip_prefix("listening on ").and_then(|url| url.split_once("://"));
+            if let Some(("http" | "https", address)) = url {
                 return (process, said, Some(address.parse().expect("an address")));
             }
             said.push(line);

@@ -65,6 +65,35 @@ fn the_printed_lines_work_when_pasted() {
 }
 
 #[test]
+fn with_a_certificate_it_speaks_tls() {
+    let tls = "tls_certificate = \"tls.crt\"\ntls_key = \"tls.key\"\n";
+    let authority = Authority::configured(&format!("{CONFIGURATION}{tls}"));
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=authority"]);
+    openssl.args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "tls.key", "-out", "tls.crt"]);
+    assert_eq!(run(openssl.current_dir(authority.data()), "").any().0, Some(0));
+    authority.set_up();
+    let server = authority.start();
+    let mut curl = Command::new("curl");
+    curl.args([
+        "--silent",
+        "--show-error",
+        "--cacert",
+        "tls.crt",
+        &format!("https://{}/livez", server.address),
+    ]);
+    assert_eq!(run(curl.current_dir(authority.data()), "").done(), "ok\n");
+    server.stop();
+
+    fs::set_permissions(authority.data().join("tls.key"), Permissions::from_mode(0o644)).unwrap();
+    let line = authority.run(&["serve"]).refused(78);
+    assert!(
+        line.starts_with("tls_key: ") && line.contains("tls.key: is open to other users (mode 0644)"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_second_start_changes_nothing() {
     let authority = Authority::dev();
     let server = authority.start();

@@ -11,6 +11,7 @@ mod passwords;
 mod requests;
 mod sampled;
 mod store;
+mod tls;
 mod tokens;
 
 use actix_web::http::header::CacheControl;
@@ -54,6 +55,7 @@ pub async fn metrics(app: web::Data<App>) -> HttpResponse {
     keys::register(&app, &mut registry);
     passwords::register(&app, &mut registry);
     store::register(&app, &mut registry);
+    tls::register(&app, &mut registry);
     app.sampled.register(&mut registry);
     app.counts.tokens.register(&mut registry);
     app.counts.requests.register(&mut registry);

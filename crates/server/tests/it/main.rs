@@ -18,5 +18,6 @@ mod passwords;
 mod purge;
 mod session;
 mod throttle;
+mod tls;
 mod tokens;
 mod watermark;

@@ -50,7 +50,7 @@ fn yaml(tools: &Tools, file: &str) -> Vec<Value> {
     serde_json::from_str(&documents).unwrap()
 }
 
-/// The names of all samples that servers have: one on SQLite, and what one on PostgreSQL has instead.
+/// The names of all samples that servers have: one on SQLite without TLS, and what others have instead.
 fn metrics() -> BTreeSet<String> {
     let authority = Authority::dev();
     let server = authority.start();
@@ -61,7 +61,9 @@ fn metrics() -> BTreeSet<String> {
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let on_postgres =
         ["used", "limit", "waiting"].map(|which| format!("attesto_database_connections_{which}"));
-    samples.map(|line| named(line).next().unwrap()).chain(on_postgres).collect()
+    let with_tls =
+        ["not_after_timestamp_seconds", "is_behind"].map(|what| format!("attesto_tls_certificate_{what}"));
+    samples.map(|line| named(line).next().unwrap()).chain(on_postgres).chain(with_tls).collect()
 }
 
 /// The metrics of ours that are named in a text.

@@ -1,0 +1,38 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Tls, TlsError};
+use crate::app::App;
+
+/// How often the files are looked at. They are small, and what they hold is compared: whoever replaces them may keep their
+/// times, or put a link in their place.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Shows clients what the files hold, for as long as the server runs. Never returns.
+pub async fn follow_certificate(app: web::Data<App>) {
+    let Some(tls) = app.tls.clone() else { return };
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = None;
+    loop {
+        ticks.tick().await;
+        let cause = refresh(&tls).await.err().map(|error| error.to_string());
+        if let Some(cause) = cause.as_ref().filter(|_| cause != trouble) {
+            tracing::warn!(%cause, "the new certificate cannot be used, and the old one stays; trying again");
+        }
+        trouble = cause;
+    }
+}
+
+async fn refresh(tls: &Arc<Tls>) -> Result<(), TlsError> {
+    let refreshing = Arc::clone(tls);
+    let is_new = spawn_blocking(move || refreshing.refresh()).await;
+    if is_new.map_err(|cause| TlsError::Unusable(cause.to_string()))?? {
+        tracing::info!(not_after = tls.not_after(), "the certificate was replaced");
+    }
+    Ok(())
+}
