@@ -50,8 +50,8 @@ pub fn application(
         .wrap(from_fn(close_when_stopping))
         .wrap(from_fn(limit_headers))
         .wrap(from_fn(name_request))
-        .wrap(from_fn(insist_on_tls))
-        .wrap(from_fn(count_requests))
+        .wrap_fn(insist_on_tls)
+        .wrap_fn(count_requests)
         .wrap(TracingLogger::<RequestSpan>::new())
 }
 

@@ -2,10 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::Error;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::Next;
 use actix_web::web;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -171,22 +169,28 @@ fn class_of(status: StatusCode) -> usize {
 }
 
 /// Counts every request once it is answered. Whoever hangs up before that is not counted.
-pub async fn count_requests(
+pub fn count_requests<S, B>(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
     let begun = Instant::now();
     let app = request.app_data::<web::Data<App>>().cloned();
     let method = request.method().clone();
-    let answer = next.call(request).await;
-    if let Some(app) = app {
-        let (route, status) = match &answer {
-            Ok(response) => (response.request().app_data::<Route>().copied(), response.status()),
-            Err(error) => (None, error.as_response_error().status_code()),
-        };
-        app.counts.requests.count(route.unwrap_or(Route::None), &method, status, begun.elapsed());
+    let answering = service.call(request);
+    async move {
+        let answer = answering.await;
+        if let Some(app) = app {
+            let (route, status) = match &answer {
+                Ok(response) => (response.request().app_data::<Route>().copied(), response.status()),
+                Err(error) => (None, error.as_response_error().status_code()),
+            };
+            app.counts.requests.count(route.unwrap_or(Route::None), &method, status, begun.elapsed());
+        }
+        answer
     }
-    answer
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
@@ -28,7 +28,7 @@ pub fn dialect(
         .app_data(route)
         .default_service(web::to(other_method))
         .wrap(from_fn(negotiate))
-        .wrap(from_fn(count_refusals))
+        .wrap_fn(count_refusals)
         .wrap(
             DefaultHeaders::new()
                 .add((header::ALLOW, "POST, OPTIONS"))
@@ -52,17 +52,23 @@ async fn negotiate(
 }
 
 /// Counts what was refused, by its class.
-async fn count_refusals(
+fn count_refusals<S, B>(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
     let app = request.app_data::<web::Data<App>>().cloned();
-    let response = next.call(request).await?;
-    let error = response.response().error().and_then(Error::as_error::<SimpleJwtError>);
-    if let (Some(app), Some(class)) = (app, error.and_then(SimpleJwtError::class)) {
-        app.counts.tokens.refused(class);
+    let answering = service.call(request);
+    async move {
+        let response = answering.await?;
+        let error = response.response().error().and_then(Error::as_error::<SimpleJwtError>);
+        if let (Some(app), Some(class)) = (app, error.and_then(SimpleJwtError::class)) {
+            app.counts.tokens.refused(class);
+        }
+        Ok(response)
     }
-    Ok(response)
 }
 
 /// Several lines are one list (RFC 9110 §5.3); none at all accepts everything.

@@ -10,10 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::Error;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
-use actix_web::middleware::Next;
 use actix_web::web;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -104,14 +102,20 @@ impl std::fmt::Debug for Shown {
 }
 
 /// Tells clients to come by TLS from now on, if they do. Behind a proxy that is the proxy's to say.
-pub async fn insist_on_tls(
+pub fn insist_on_tls<S, B>(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
     let has_tls = request.app_data::<web::Data<App>>().is_some_and(|app| app.tls.is_some());
-    let mut response = next.call(request).await?;
-    if has_tls {
-        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ALWAYS_TLS);
+    let answering = service.call(request);
+    async move {
+        let mut response = answering.await?;
+        if has_tls {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ALWAYS_TLS);
+        }
+        Ok(response)
     }
-    Ok(response)
 }
