@@ -6,7 +6,6 @@
 
 mod aead;
 mod change;
-mod encoding;
 mod error;
 #[cfg(test)]
 mod fixture;

@@ -1,7 +1,6 @@
-use attesto_core::{AuthorityId, KeyLedger, KeyRecord};
+use attesto_core::{AuthorityId, Encoding, KeyLedger, KeyRecord};
 use ring::hmac;
 
-use crate::encoding::Encoding;
 use crate::kek::KeyEncryptionKey;
 
 /// The format of a row's MAC.

@@ -1,9 +1,8 @@
-use attesto_core::KeyRecord;
+use attesto_core::{Encoding, KeyRecord};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use zeroize::Zeroizing;
 
 use crate::aead;
-use crate::encoding::Encoding;
 use crate::error::SealBroken;
 use crate::kek::KeyEncryptionKey;
 use crate::random::random;

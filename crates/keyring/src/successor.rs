@@ -1,9 +1,8 @@
-use attesto_core::{Jti, SessionId};
+use attesto_core::{Encoding, Jti, SessionId};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use zeroize::Zeroizing;
 
 use crate::aead;
-use crate::encoding::Encoding;
 use crate::error::SealBroken;
 use crate::subkey::subkey;
 

@@ -1,31 +1,36 @@
-use attesto_core::Instant;
+use crate::instant::Instant;
 
-/// A list of fields as bytes, for a MAC, for associated data, or for the `info` of a derived key. Two different lists
-/// never encode alike: each text stands behind its length, and each instant behind whether there is one.
-pub(crate) struct Encoding(Vec<u8>);
+/// A list of fields as bytes, for a hash, for a MAC, for associated data, or for the `info` of a derived key. Two different
+/// lists of the same kinds of fields never encode alike: each text stands behind its length, and what may be absent behind
+/// whether it is there.
+pub struct Encoding(Vec<u8>);
 
 impl Encoding {
     /// `label` says what the bytes are for, and in which version of the format.
-    pub(crate) fn new(label: &str) -> Self {
+    pub fn new(label: &str) -> Self {
         Self(Vec::new()).text(label)
     }
 
-    pub(crate) fn text(self, text: &str) -> Self {
+    /// A text, in UTF-8.
+    pub fn text(self, text: &str) -> Self {
         self.bytes(text.as_bytes())
     }
 
-    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+    /// Bytes behind their number, which has eight bytes.
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
         self.0.extend((bytes.len() as u64).to_be_bytes());
         self.0.extend(bytes);
         self
     }
 
-    pub(crate) fn number(mut self, number: i64) -> Self {
+    /// Eight bytes, the highest first.
+    pub fn number(mut self, number: i64) -> Self {
         self.0.extend(number.to_be_bytes());
         self
     }
 
-    pub(crate) fn instant(mut self, instant: Option<Instant>) -> Self {
+    /// An instant that may be absent.
+    pub fn instant(mut self, instant: Option<Instant>) -> Self {
         self.0.push(u8::from(instant.is_some()));
         match instant {
             Some(instant) => self.number(instant.as_millis()),
@@ -33,7 +38,17 @@ impl Encoding {
         }
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// A text that may be absent.
+    pub fn optional_text(mut self, text: Option<&str>) -> Self {
+        self.0.push(u8::from(text.is_some()));
+        match text {
+            Some(text) => self.text(text),
+            None => self,
+        }
+    }
+
+    /// All of it.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -56,6 +71,9 @@ mod tests {
             Encoding::new("a").instant(zero).instant(None),
             Encoding::new("a").instant(zero).instant(zero),
             Encoding::new("a").instant(None).instant(None),
+            Encoding::new("a").optional_text(None).optional_text(Some("b")),
+            Encoding::new("a").optional_text(Some("b")).optional_text(None),
+            Encoding::new("a").optional_text(Some("")).optional_text(Some("b")),
         ];
         for (at, one) in encodings.iter().enumerate() {
             for other in &encodings[at + 1..] {
