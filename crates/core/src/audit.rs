@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use crate::client::ClientId;
 use crate::instant::Instant;
 use crate::revocation::Reason;
@@ -65,7 +67,44 @@ pub enum Event {
     LedgerBegun,
 }
 
+/// The text names no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no event has this name; docs/operations.md lists them")]
+pub struct UnknownEvent;
+
 impl Event {
+    /// All of them.
+    pub const ALL: [Self; 28] = [
+        Self::Initialised,
+        Self::SignedIn,
+        Self::SignInRefused,
+        Self::RefreshRetried,
+        Self::SessionRevoked,
+        Self::UserSessionsRevoked,
+        Self::ClientSessionsRevoked,
+        Self::AllSessionsRevoked,
+        Self::FeedRenewed,
+        Self::UserAdded,
+        Self::UserDisabled,
+        Self::UserEnabled,
+        Self::UserDeleted,
+        Self::PasswordChanged,
+        Self::ClaimsChanged,
+        Self::ClientAdded,
+        Self::ClientChanged,
+        Self::ClientDisabled,
+        Self::ClientEnabled,
+        Self::KeyGenerated,
+        Self::KeyImported,
+        Self::KeyPromoted,
+        Self::KeyDemoted,
+        Self::KeyRetired,
+        Self::KeyDestroyed,
+        Self::KeyCompromised,
+        Self::KeyRewrapped,
+        Self::LedgerBegun,
+    ];
+
     /// The stored text.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -173,4 +212,54 @@ impl AuditEvent {
     pub fn note(self, text: &str) -> Self {
         Self { reason: Some(text.to_owned()), ..self }
     }
+}
+
+impl FromStr for Event {
+    type Err = UnknownEvent;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEvent> {
+        Self::ALL.into_iter().find(|event| event.as_str() == text).ok_or(UnknownEvent)
+    }
+}
+
+/// A row of the audit table as it was read. Nothing in it is certain to have been written by this program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Its number; rises.
+    pub id: i64,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// What.
+    pub event: String,
+    /// Who.
+    pub actor: String,
+    /// The request, as in the log.
+    pub request_id: Option<String>,
+    /// The user concerned.
+    pub user_id: Option<String>,
+    /// The client concerned.
+    pub client_id: Option<String>,
+    /// The session concerned.
+    pub session_id: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The signing key concerned.
+    pub kid: Option<String>,
+}
+
+/// Which rows of the audit are asked for: those that fit everything that is given.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// What happened.
+    pub event: Option<Event>,
+    /// To whom.
+    pub user_id: Option<UserId>,
+    /// At which client.
+    pub client_id: Option<ClientId>,
+    /// In which session.
+    pub session_id: Option<SessionId>,
+    /// With which signing key.
+    pub kid: Option<String>,
+    /// Then or later.
+    pub since: Option<Instant>,
 }

@@ -5,6 +5,7 @@
 
 mod audience;
 mod audit;
+mod audit_chain;
 mod authority;
 mod claims;
 mod client;
@@ -28,7 +29,10 @@ mod user;
 mod white_space;
 
 pub use audience::{AudienceRefused, parse_audience};
-pub use audit::{Actor, AuditEvent, Event};
+pub use audit::{Actor, AuditEvent, AuditFilter, Event, RecordedEvent, UnknownEvent};
+pub use audit_chain::{
+    AuditBreak, AuditHead, AuditLink, AuditPlace, AuditSearch, AuditWalk, ChainedEvent, SealedAuditHead,
+};
 pub use authority::{Authority, AuthorityId};
 pub use claims::{ClaimsRefused, CustomClaims};
 pub use client::{Client, ClientId, ClientKind};

@@ -31,6 +31,9 @@ impl Jti {
 pub struct Digest([u8; 32]);
 
 impl Digest {
+    /// No digest of anything that is known: what stands before the first one of a chain.
+    pub const ZERO: Self = Self([0; 32]);
+
     /// Hashes bytes. Meant for inputs of at least 128 random bits, and for names that only need a fixed length.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())

@@ -65,6 +65,25 @@ pub enum KekError {
     NoneConfigured,
 }
 
+/// Why the head of the audit's chain is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditHeadError {
+    /// None of the configured key-encryption keys made its MAC.
+    #[error(
+        "the head of the audit stands under the key-encryption key {:?}, which is not configured; add the file of that key to the list",
+        kek_id.0
+    )]
+    KekMissing {
+        /// The one that it names.
+        kek_id: KekId,
+    },
+    /// The MAC does not fit.
+    #[error(
+        "the head of the audit was altered by somebody without the key-encryption key, or is that of another database"
+    )]
+    Altered,
+}
+
 /// Why the signing keys of a database cannot be used. What stands in a row may be an attacker's text, so it is quoted
 /// with escapes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

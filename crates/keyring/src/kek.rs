@@ -96,6 +96,11 @@ impl KeyEncryptionKey {
         subkey(self.0.as_slice(), b"key-ledger", hmac::HMAC_SHA256)
     }
 
+    /// Makes the MAC of the head of the audit's chain.
+    pub(crate) fn audit_key(&self) -> hmac::Key {
+        subkey(self.0.as_slice(), b"audit-head", hmac::HMAC_SHA256)
+    }
+
     pub(crate) fn parse(content: &[u8]) -> Option<Self> {
         let line = content.strip_suffix(b"\n").unwrap_or(content);
         let bytes = Zeroizing::new(base64url_decode(line.strip_prefix(PREFIX)?)?);

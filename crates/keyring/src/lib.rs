@@ -5,6 +5,7 @@
 //! rows together: who can write to the database can neither publish a key, nor revive one, nor sign.
 
 mod aead;
+mod audit_head;
 mod change;
 mod error;
 #[cfg(test)]
@@ -27,7 +28,9 @@ mod subkey;
 mod successor;
 
 pub use change::{ImportAs, NewKey, begin_ledger, first_keys};
-pub use error::{KekError, KeyringError, ProviderError, SealBroken, SelfTestFailed, SignError};
+pub use error::{
+    AuditHeadError, KekError, KeyringError, ProviderError, SealBroken, SelfTestFailed, SignError,
+};
 pub use import::{ImportError, ImportedKey};
 pub use kek::{KeyEncryptionKey, KeyEncryptionKeys, exposure};
 pub use keyring::Keyring;

@@ -1,4 +1,6 @@
-use attesto_core::{AuthorityId, Encoding, KeyLedger, KeyRecord};
+use attesto_core::{
+    AuditHead, AuditPlace, AuthorityId, Encoding, KekId, KeyLedger, KeyRecord, SealedAuditHead,
+};
 use ring::hmac;
 
 use crate::kek::KeyEncryptionKey;
@@ -30,6 +32,35 @@ pub(crate) fn ledger_mac(ledger: &KeyLedger, authority: &AuthorityId, kek: &KeyE
 /// Whether the ledger is as it was written by a holder of the key-encryption key.
 pub(crate) fn is_genuine_ledger(ledger: &KeyLedger, authority: &AuthorityId, kek: &KeyEncryptionKey) -> bool {
     hmac::verify(&kek.ledger_key(), ledger_fields(ledger, authority).as_bytes(), &ledger.mac).is_ok()
+}
+
+/// The MAC of the head of the audit's chain: over its fields.
+pub(crate) fn audit_head_mac(head: &AuditHead, authority: &AuthorityId, kek: &KeyEncryptionKey) -> Vec<u8> {
+    let fields = audit_head_fields(head, &kek.id(), authority);
+    hmac::sign(&kek.audit_key(), fields.as_bytes()).as_ref().to_vec()
+}
+
+/// Whether the head is as it was written by a holder of the key-encryption key.
+pub(crate) fn is_genuine_audit_head(
+    sealed: &SealedAuditHead,
+    authority: &AuthorityId,
+    kek: &KeyEncryptionKey,
+) -> bool {
+    let fields = audit_head_fields(&sealed.head, &sealed.kek_id, authority);
+    hmac::verify(&kek.audit_key(), fields.as_bytes(), &sealed.mac).is_ok()
+}
+
+fn audit_head_fields(head: &AuditHead, kek_id: &KekId, authority: &AuthorityId) -> Encoding {
+    let AuditHead { version, begun_at, last, sealed_at, purged } = head;
+    let place =
+        |fields: Encoding, AuditPlace { seq, hash }: &AuditPlace| fields.number(*seq).bytes(hash.as_bytes());
+    let fields = Encoding::new("attesto audit head v1")
+        .text(&authority.0)
+        .text(&kek_id.0)
+        .number(*version)
+        .instant(Some(*begun_at))
+        .instant(Some(*sealed_at));
+    place(place(fields, last), purged)
 }
 
 fn row(record: &KeyRecord, format: Format) -> Encoding {
@@ -93,8 +124,12 @@ pub(crate) fn mac_of_format_1(record: &KeyRecord, kek: &KeyEncryptionKey) -> Vec
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use attesto_core::Digest;
+
     use super::*;
-    use crate::fixture::{altered, authority, older_kek, row_of_format_1, unhex};
+    use crate::fixture::{NOW, altered, authority, older_kek, row_of_format_1, unhex};
 
     /// Computed by another implementation.
     const MAC_OF_FORMAT_2: &str = "1a9151b835983f56a056be36c56dc1e4e8d4bfda13991a598d1371890733b45c";
@@ -115,6 +150,42 @@ mod tests {
         assert!(is_genuine(&row, Format::V2, &older_kek()));
         assert!(!is_genuine(&row, Format::V1, &older_kek()));
         assert!(!is_genuine(&row, Format::V2, &KeyEncryptionKey::generate()));
+    }
+
+    #[test]
+    fn heads_of_format_1_stay_genuine() {
+        let place = |seq, byte| AuditPlace { seq, hash: Digest::from_bytes(&[byte; 32]).unwrap() };
+        let head = AuditHead {
+            version: 7,
+            begun_at: NOW,
+            last: place(41, 1),
+            sealed_at: NOW + Duration::from_secs(1),
+            purged: place(3, 2),
+        };
+        // Computed by another implementation.
+        let mac = unhex("60d865215702604f780763617f50325aef0ce0bbeb54cbfc040f23c335aa0f9b");
+        let sealed = SealedAuditHead { head, kek_id: older_kek().id(), mac };
+        assert_eq!(audit_head_mac(&head, &authority(), &older_kek()), sealed.mac);
+        assert!(is_genuine_audit_head(&sealed, &authority(), &older_kek()));
+        assert!(!is_genuine_audit_head(&sealed, &authority(), &KeyEncryptionKey::generate()));
+        type Alter = fn(&mut SealedAuditHead);
+        let alterations: [Alter; 8] = [
+            |sealed| sealed.head.version += 1,
+            |sealed| sealed.head.begun_at = NOW + Duration::from_millis(1),
+            |sealed| sealed.head.sealed_at = NOW,
+            |sealed| sealed.head.last.seq += 1,
+            |sealed| sealed.head.last.hash = sealed.head.purged.hash,
+            |sealed| sealed.head.purged.seq += 1,
+            |sealed| sealed.head.purged.hash = sealed.head.last.hash,
+            |sealed| sealed.mac[31] ^= 1,
+        ];
+        for alter in alterations {
+            let mut altered = sealed.clone();
+            alter(&mut altered);
+            assert!(!is_genuine_audit_head(&altered, &authority(), &older_kek()), "{altered:?}");
+        }
+        let elsewhere = AuthorityId("another".to_owned());
+        assert!(!is_genuine_audit_head(&sealed, &elsewhere, &older_kek()));
     }
 
     #[test]
