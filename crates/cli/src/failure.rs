@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use attesto_keyring::KeyringError;
 use attesto_server::config::ConfigError;
-use attesto_server::{KeyError, StartError};
+use attesto_server::{AuditError, KeyError, StartError};
 use attesto_store::{OpenError, RestoreError, StoreError};
 
 use crate::output::presentable;
@@ -67,6 +67,12 @@ impl From<KeyError> for Failure {
             }
             other => StartError::from(other).into(),
         }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        Self::new(error.to_string())
     }
 }
 

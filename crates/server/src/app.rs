@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::admission::Admission;
+use crate::audit::AuditChain;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::issuer::Issuer;
@@ -27,6 +28,7 @@ pub struct App {
     /// Of sessions.
     pub(crate) renewals: Admission,
     pub(crate) feed: Feed,
+    pub(crate) audit: AuditChain,
     pub(crate) feed_requires_token: bool,
     pub(crate) passwords: Passwords,
     pub(crate) policy: Policy,
@@ -43,6 +45,11 @@ pub struct App {
 }
 
 impl App {
+    /// The chain of the audit.
+    pub fn audit(&self) -> &AuditChain {
+        &self.audit
+    }
+
     /// Signs what was decided.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer

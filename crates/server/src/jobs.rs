@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::audit::{AuditChain, AuditError, seal_forever};
 use crate::feed::follow_feed;
 use crate::keys::{follow_keys, report_keys, schedule_keys};
 use crate::metrics::take_samples;
@@ -43,6 +44,7 @@ impl Jobs {
             rt::spawn(schedule_keys(app.clone())),
             rt::spawn(take_samples(app.clone())),
             rt::spawn(follow_certificate(app.clone())),
+            rt::spawn(seal_forever(app.clone())),
         ])
     }
 
@@ -71,18 +73,26 @@ async fn purge_forever(app: web::Data<App>, audit_lifetime: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(cause) = purge(&app.store, app.clock.now(), audit_lifetime).await {
+        if let Err(cause) = purge(&app.store, &app.audit, app.clock.now(), audit_lifetime).await {
             tracing::warn!(%cause, "expired rows could not be removed; trying again later");
         }
     }
 }
 
-/// Removes everything that has expired by `now`, in batches; sessions and records a while later.
-pub async fn purge(store: &Store, now: Instant, audit_lifetime: Duration) -> Result<(), StoreError> {
+/// Removes everything that has expired by `now`, in batches; sessions and records a while later. An audit row is sealed
+/// before it goes.
+pub async fn purge(
+    store: &Store,
+    audit: &AuditChain,
+    now: Instant,
+    audit_lifetime: Duration,
+) -> Result<(), AuditError> {
     purge_all(store, move |tx| tx.purge_sessions(now - SESSION_LAG, BATCH)).await?;
     purge_all(store, move |tx| tx.purge_throttles(now, BATCH)).await?;
     purge_all(store, move |tx| tx.purge_revocations(now - RECORD_LAG, BATCH)).await?;
-    purge_all(store, move |tx| tx.purge_audit_events(now - audit_lifetime, BATCH)).await
+    audit.seal(now).await?;
+    while audit.purge(now - audit_lifetime, now).await? > 0 {}
+    Ok(())
 }
 
 async fn purge_all<F>(store: &Store, batch: F) -> Result<(), StoreError>

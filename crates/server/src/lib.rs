@@ -8,6 +8,7 @@ pub mod init;
 
 mod admission;
 mod app;
+mod audit;
 mod caller;
 mod clock;
 mod feed;
@@ -32,6 +33,7 @@ mod unavailable;
 mod well_known;
 
 pub use app::App;
+pub use audit::{AuditChain, AuditError};
 pub use clock::Clock;
 pub use feed::follow_feed;
 pub use feed::snapshot_bytes;
@@ -42,7 +44,7 @@ pub use metrics::sample;
 pub use password::Passwords;
 pub use router::application;
 pub use serve::serve;
-pub use start::{Environment, StartError, keeper, open};
+pub use start::{Environment, StartError, audit_chain, keeper, open};
 pub use telemetry::{LogFormat, log_to_stderr};
 pub use tls::{TlsError, TlsFiles};
 pub use tokens::{access_keys, refresh_keys};

@@ -66,6 +66,9 @@ pub async fn serve(
     listening();
     server.await?;
     jobs.stop();
+    if let Err(cause) = app.audit.seal(app.clock.now()).await {
+        tracing::warn!(%cause, "the newest rows of the audit are not sealed; the next server does it");
+    }
     if let Err(cause) = sign_off(&app).await {
         tracing::warn!(%cause, "this server is shown as running for another half minute");
     }

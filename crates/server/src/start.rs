@@ -11,6 +11,7 @@ use attesto_verifier::BuildError;
 
 use crate::admission::Admission;
 use crate::app::{App, Stopping};
+use crate::audit::AuditChain;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Settings};
 use crate::feed::Feed;
@@ -150,7 +151,7 @@ pub async fn open(
     store.prepare().await?;
     begin_key_ledger(&store, &sealing, &clock).await?;
     let read_at = Instant::now();
-    let keeper = keeper_of(&store, sealing, settings, &clock).await?;
+    let keeper = keeper_of(&store, Arc::clone(&sealing), settings, &clock).await?;
     begin_feed(&store, &keeper, &clock).await?;
     let (keyring, _) = keeper.read().await?;
     require_algorithms(&keyring, settings)?;
@@ -168,6 +169,7 @@ pub async fn open(
         renewals: Admission::new(),
         keys,
         feed: Feed::open(&store, &clock).await?,
+        audit: AuditChain::new(store.clone(), sealing, authority(&store).await?.id),
         feed_requires_token: settings.feed_requires_token,
         keeper,
         jwks_cache_control: settings.jwks.cache_control(),
@@ -200,6 +202,13 @@ fn open_again(store: Store, settings: &Settings) -> Result<Store, StartError> {
         DatabaseUrl::Sqlite(_) => Ok(Store::open(&settings.database)?),
         DatabaseUrl::Postgres(_) => Ok(store),
     }
+}
+
+/// Works with the chain of the audit beside a server, or without one.
+pub async fn audit_chain(store: &Store, settings: &Settings) -> Result<AuditChain, StartError> {
+    require_issuer(store, settings).await?;
+    let keks = Arc::new(KeyEncryptionKeys::read(&settings.key_encryption_keys)?);
+    Ok(AuditChain::new(store.clone(), keks, authority(store).await?.id))
 }
 
 async fn keeper_of(

@@ -1,48 +1,69 @@
-use attesto_core::{Actor, AuditEvent, Instant};
+use attesto_core::{Actor, AuditEvent, AuditFilter, Event, Instant, RecordedEvent};
 use diesel::prelude::*;
 
-use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::schema::audit_events;
 use crate::store::{Read, Write};
 
-/// A row of the audit table, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
-pub struct RecordedEvent {
-    /// Its number; rises.
-    pub id: i64,
-    /// When, in milliseconds since 1970.
-    pub at: i64,
-    /// What.
-    pub event: String,
-    /// Who.
-    pub actor: String,
-    /// The request, as in the log.
-    pub request_id: Option<String>,
-    /// The user concerned.
-    pub user_id: Option<String>,
-    /// The client concerned.
-    pub client_id: Option<String>,
-    /// The session concerned.
-    pub session_id: Option<String>,
-    /// Why.
-    pub reason: Option<String>,
-    /// The signing key concerned.
-    pub kid: Option<String>,
+/// What happened, without the place in the chain.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = audit_events)]
+pub(crate) struct EventRow {
+    id: i64,
+    at: i64,
+    event: String,
+    actor: String,
+    request_id: Option<String>,
+    user_id: Option<String>,
+    client_id: Option<String>,
+    session_id: Option<String>,
+    reason: Option<String>,
+    kid: Option<String>,
 }
 
 impl Read<'_> {
     /// The newest events, newest first.
     pub fn list_audit_events(&mut self, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
-        Ok(audit_events::table
+        self.list_audit_events_of(&AuditFilter::default(), limit)
+    }
+
+    /// The newest events that fit, newest first.
+    pub fn list_audit_events_of(
+        &mut self,
+        filter: &AuditFilter,
+        limit: i64,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let AuditFilter { event, user_id, client_id, session_id, kid, since } = filter;
+        let mut query = audit_events::table
+            .select(EventRow::as_select())
             .order((audit_events::at.desc(), audit_events::id.desc()))
             .limit(limit)
-            .load(self.connection)?)
+            .into_boxed();
+        if let Some(event) = event.map(Event::as_str) {
+            query = query.filter(audit_events::event.eq(event));
+        }
+        if let Some(id) = user_id {
+            query = query.filter(audit_events::user_id.eq(&id.0));
+        }
+        if let Some(id) = client_id {
+            query = query.filter(audit_events::client_id.eq(&id.0));
+        }
+        if let Some(id) = session_id {
+            query = query.filter(audit_events::session_id.eq(&id.0));
+        }
+        if let Some(kid) = kid {
+            query = query.filter(audit_events::kid.eq(kid));
+        }
+        if let Some(since) = since.map(Instant::as_millis) {
+            query = query.filter(audit_events::at.ge(since));
+        }
+        let rows: Vec<EventRow> = query.load(self.connection)?;
+        Ok(rows.into_iter().map(RecordedEvent::from).collect())
     }
 }
 
 impl Write<'_> {
-    /// Records what happened, in the transaction in which it happens.
+    /// Records what happened, in the transaction in which it happens. It gets its place in the chain afterwards.
     pub fn record(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
         let (actor, request_id) = match &event.actor {
             Actor::Operator(name) => (format!("operator:{name}"), None),
@@ -64,16 +85,11 @@ impl Write<'_> {
             .execute(self.connection)?;
         Ok(())
     }
+}
 
-    /// Removes up to `batch` events from before `instant`; says how many.
-    pub fn purge_audit_events(&mut self, before: Instant, batch: i64) -> Result<usize, StoreError> {
-        Ok(on_either!(self.connection, |connection| {
-            let old = audit_events::table
-                .filter(audit_events::at.lt(before.as_millis()))
-                .select(audit_events::id)
-                .limit(batch)
-                .into_boxed();
-            diesel::delete(audit_events::table.filter(audit_events::id.eq_any(old))).execute(connection)
-        })?)
+impl From<EventRow> for RecordedEvent {
+    fn from(row: EventRow) -> Self {
+        let EventRow { id, at, event, actor, request_id, user_id, client_id, session_id, reason, kid } = row;
+        Self { id, at, event, actor, request_id, user_id, client_id, session_id, reason, kid }
     }
 }

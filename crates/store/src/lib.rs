@@ -6,6 +6,7 @@
 //! its audit row, `list_` gives a page, `purge_` removes a batch of what has expired.
 
 mod audit;
+mod audit_chain;
 mod authority;
 mod client;
 mod connection;
@@ -32,7 +33,7 @@ mod throttle;
 mod url;
 mod user;
 
-pub use audit::RecordedEvent;
+pub use audit_chain::Unsealed;
 pub use authority::Bounds;
 pub use client::ClientSettings;
 pub use distribution::{Distributed, Distribution};

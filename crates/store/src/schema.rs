@@ -173,6 +173,23 @@ diesel::table! {
         session_id -> Nullable<Text>,
         reason -> Nullable<Text>,
         kid -> Nullable<Text>,
+        chain_seq -> Nullable<BigInt>,
+        chain_hash -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    audit_head (one) {
+        one -> Integer,
+        version -> BigInt,
+        begun_at -> BigInt,
+        seq -> BigInt,
+        hash -> Binary,
+        sealed_at -> BigInt,
+        purged_seq -> BigInt,
+        purged_hash -> Binary,
+        kek_id -> Text,
+        mac -> Binary,
     }
 }
 

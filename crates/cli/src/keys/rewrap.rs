@@ -38,6 +38,7 @@ impl Rewrap {
             self.wait_for_servers(&operation, &first).await?;
             self.rewrap(&operation, steps).await?;
         }
+        attesto_server::audit_chain(&operation.store, &operation.settings).await?.rewrap().await?;
         let (keys, version) = prove(&operation).await?;
         let file = operation.settings.key_encryption_keys[0].display();
         if !output.json {
@@ -110,6 +111,7 @@ async fn prove(operation: &Operation) -> Result<(usize, i64), Failure> {
     settings.key_encryption_keys.truncate(1);
     let keeper = attesto_server::keeper(&operation.store, &settings).await?;
     let (keyring, _) = keeper.read().await?;
+    attesto_server::audit_chain(&operation.store, &settings).await?.head().await?;
     Ok((keyring.table().keys.len(), keyring.version()))
 }
 

@@ -1,6 +1,7 @@
 //! The program as people have it: the real binary, its files and exit codes, and what it answers over HTTP.
 
 mod algorithms;
+mod audit;
 mod authority;
 mod backup;
 mod clients;

@@ -11,6 +11,7 @@ mod keys;
 mod simplejwt;
 mod well_known;
 
+mod audit;
 mod bad_input;
 mod log;
 mod metrics;

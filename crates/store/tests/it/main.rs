@@ -2,6 +2,7 @@
 //! many writers do is tried with many processes, each with its own connections.
 
 mod atomicity;
+mod audit_chain;
 mod bounds;
 mod constraints;
 mod ends;

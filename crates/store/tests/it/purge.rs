@@ -19,7 +19,7 @@ struct Kind {
     expires_at: fn() -> Instant,
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 3] = [
     Kind {
         table: "sessions",
         add: |write, number, at| {
@@ -47,13 +47,6 @@ const KINDS: [Kind; 4] = [
         },
         purge: |write, now, batch| write.purge_revocations(now, batch),
         expires_at: || NOW + LONGEST_ACCESS_LIFETIME + VERIFIER_MARGIN,
-    },
-    Kind {
-        table: "audit_events",
-        add: |write, _, at| write.record(&AuditEvent { at, ..event(Event::SignInRefused) }),
-        purge: |write, now, batch| write.purge_audit_events(now, batch),
-        // Events go that are from before the instant.
-        expires_at: || NOW + Duration::from_millis(1),
     },
 ];
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use attesto_core::{
     Actor, AuditEvent, Authority, AuthorityId, Client, ClientId, ClientKind, Event, Instant, KekId, KeyFacts,
-    KeyLedger, KeyRecord, KeyState, KeyTable, KeyUse, Line, PasswordHash, Policy, Reason, Session, SessionId,
-    SigningAlgorithm, User, UserId, Username, Watermark,
+    KeyLedger, KeyRecord, KeyState, KeyTable, KeyUse, Line, PasswordHash, Policy, Reason, RecordedEvent,
+    Session, SessionId, SigningAlgorithm, User, UserId, Username, Watermark,
 };
-use attesto_store::{Added, Changed, ClientSettings, Read, RecordedEvent, StoreError};
+use attesto_store::{Added, Changed, ClientSettings, Read, StoreError};
 
+use crate::audit_chain::seal;
 use crate::fixture::{
     Database, LINES, LONGEST_ACCESS_LIFETIME, LONGEST_JWKS_LIFETIME, LONGEST_REFRESH_LIFETIME, NOW, RS256,
     STATES, claims, client, digest, event, key, key_change, scope, session, user,
@@ -349,6 +350,7 @@ async fn an_impossible_value_is_named_by_table_column_and_row() {
     let key_row: Find = |read| read.find_key_table().map(drop);
     let server_row: Find = |read| read.list_servers().map(drop);
     let authority_row: Find = |read| read.find_authority().map(drop);
+    let audit_row: Find = |read| read.find_audit_head().map(drop);
     let table = [
         ("users", "username", "' ada'", "ada", user_row),
         ("users", "claims", "'[]'", "ada", user_row),
@@ -391,12 +393,15 @@ async fn an_impossible_value_is_named_by_table_column_and_row() {
         ("authority", "longest_access_lifetime", "-1", "1", authority_row),
         ("authority", "longest_refresh_lifetime", "-1", "1", authority_row),
         ("authority", "longest_jwks_lifetime", "-1", "1", authority_row),
+        ("audit_head", "hash", "x'00'", "1", audit_row),
+        ("audit_head", "purged_hash", "zeroblob(33)", "1", audit_row),
     ];
     for (name, column, value, row, find) in table {
         let database = Database::new().await;
         database.begin("s").await;
         database.begin_keys(vec![key("k", RS256, KeyState::Active)]).await;
         database.write(|write| write.put_server(&report("srv", NOW))).await;
+        seal(&database).await;
         database.store.read(find).await.unwrap();
         database.tamper(&format!("UPDATE {name} SET {column} = {value}"));
         let Err(StoreError::Inconsistent { table, column: found, row: of }) = database.store.read(find).await

@@ -76,7 +76,7 @@ async fn a_clock_that_is_almost_half_an_hour_ahead_loses_no_record() {
     // The record lives for 62 minutes.
     let ahead = HOUR + 29 * MINUTE;
     authority.clock.advance(ahead);
-    purge(&authority.store, authority.clock.now(), 365 * DAY).await.unwrap();
+    purge(&authority.store, authority.audit_chain(), authority.clock.now(), 365 * DAY).await.unwrap();
     drop(following);
     // Whatever it had in memory is gone.
     let authority = authority.restarted().await;
@@ -93,7 +93,7 @@ async fn a_clock_that_is_almost_a_day_ahead_loses_no_session() {
     let authority = Authority::with("access_token_lifetime = \"1h\"\nrefresh_idle_lifetime = \"2h\"").await;
     let living = authority.sign_in().await;
     authority.clock.advance(23 * HOUR);
-    purge(&authority.store, authority.clock.now(), 365 * DAY).await.unwrap();
+    purge(&authority.store, authority.audit_chain(), authority.clock.now(), 365 * DAY).await.unwrap();
     authority.clock.set_back(23 * HOUR);
     let _following = authority.follow_feed();
     authority.refresh(&living.refresh).await.pair();

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use attesto_core::{KeyMoves, KeyRecord, KeyState, KeyTable};
+use attesto_core::{KeyMoves, KeyRecord, KeyState, KeyTable, RecordedEvent};
 use attesto_server::{block_on, run_due};
-use attesto_store::RecordedEvent;
 
 use crate::fixture::{Authority, DAY, MILLISECOND, NOW, RS256, SECOND};
 

@@ -1,5 +1,6 @@
 //! What only PostgreSQL has.
 
+mod audit;
 mod locks;
 mod named;
 

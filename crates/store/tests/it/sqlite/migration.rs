@@ -49,7 +49,7 @@ async fn a_database_of_0_1_0_loses_nothing() {
         .contents()
         .into_iter()
         .partition(|row| row.starts_with("__diesel") && !row.contains("version='0001'"));
-    assert_eq!((newly_run.len(), found), (2, expected));
+    assert_eq!((newly_run.len(), found), (3, expected));
     assert_eq!(issuer(&database).await.as_deref(), Some("https://issuer.example"));
     let migrated = database.contents();
     database.store.migrate().await.unwrap();
@@ -109,7 +109,7 @@ async fn the_way_down_leads_to_what_was() {
     let before = (database.tables(), database.contents());
     database.store.migrate().await.unwrap();
     let connection = &mut connect(&database.url);
-    for _ in 2..=3 {
+    for _ in 2..=4 {
         connection.revert_last_migration(MIGRATIONS).unwrap();
     }
     assert_eq!((database.tables(), database.contents()), before);
@@ -136,7 +136,7 @@ fn migrated(row: &str) -> String {
             " longest_refresh_lifetime=0 longest_jwks_lifetime=0 latest_seen_at=NULL watermark_at=NULL"
         }
         "clients" => " access_token_algorithm=NULL refresh_token_algorithm=NULL",
-        "audit_events" => " kid=NULL",
+        "audit_events" => " kid=NULL chain_seq=NULL chain_hash=NULL",
         "schema_requirement" => return row.replace("'0.1.0'", "'0.3.0'"),
         _ => "",
     };

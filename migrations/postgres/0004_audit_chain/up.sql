@@ -1,0 +1,24 @@
+-- The place of a row in the chain of the audit; NULL until a server has sealed it.
+ALTER TABLE audit_events ADD COLUMN chain_seq BIGINT;
+ALTER TABLE audit_events ADD COLUMN chain_hash BYTEA;
+
+-- Whoever writes a row pays for the small index alone, which holds what is not sealed yet.
+CREATE INDEX audit_events_to_seal ON audit_events (id) WHERE chain_seq IS NULL;
+CREATE UNIQUE INDEX audit_events_by_place ON audit_events (chain_seq) WHERE chain_seq IS NOT NULL;
+
+-- One row, made when a server seals for the first time: how far the chain goes, and up to where it was removed.
+CREATE TABLE audit_head (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    version BIGINT NOT NULL,
+    begun_at BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    sealed_at BIGINT NOT NULL,
+    purged_seq BIGINT NOT NULL,
+    purged_hash BYTEA NOT NULL,
+    kek_id TEXT NOT NULL,
+    mac BYTEA NOT NULL
+);
+
+-- A program of 0.3.0 without the chain leaves the new columns empty, and others seal its rows.
+UPDATE schema_requirement SET minimum_binary = '0.3.0';
