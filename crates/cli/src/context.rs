@@ -42,24 +42,34 @@ impl Place {
         self.config.is_some()
     }
 
+    /// The configuration file, if settings come from one.
+    pub fn file(&self) -> Option<PathBuf> {
+        let (file, _) = self.sources();
+        file
+    }
+
     /// The settings: of the named file or directory, else of the variables if they name a database, else of the
     /// default data directory.
     pub fn settings(&self) -> Result<Settings, Failure> {
-        let file = match (&self.config, &self.data) {
-            (Some(config), _) => Some(config.clone()),
-            (None, Some(data)) => Some(data.join(FILE_IN_DATA)),
-            (None, None) => Some(Path::new(DEFAULT_DATA).join(FILE_IN_DATA)).filter(|file| file.exists()),
-        };
-        let variables = variables();
-        let from_variables = variables.iter().any(|(name, _)| name == "ATTESTO_DATABASE");
-        let named = self.config.is_some() || self.data.is_some();
-        if file.is_none() && !from_variables {
+        let (file, variables) = self.sources();
+        if file.is_none() && !name_a_database(&variables) {
             return Err(Failure::new(
                 "which authority? Name it with --config FILE or --data DIR; `attesto serve --dev` makes one",
             ));
         }
-        let file = file.filter(|_| named || !from_variables);
         Ok(Settings::read(file.as_deref(), variables)?)
+    }
+
+    /// Where settings come from.
+    fn sources(&self) -> (Option<PathBuf>, Vec<(String, String)>) {
+        let variables = variables();
+        let file = match (&self.config, &self.data) {
+            (Some(config), _) => Some(config.clone()),
+            (None, Some(data)) => Some(data.join(FILE_IN_DATA)),
+            (None, None) if name_a_database(&variables) => None,
+            (None, None) => Some(Path::new(DEFAULT_DATA).join(FILE_IN_DATA)).filter(|file| file.exists()),
+        };
+        (file, variables)
     }
 
     /// The settings of a data directory, whatever else is named.
@@ -79,6 +89,10 @@ impl Place {
         go_by_clock_of(&store).await?;
         Ok(store)
     }
+}
+
+fn name_a_database(variables: &[(String, String)]) -> bool {
+    variables.iter().any(|(name, _)| name == "ATTESTO_DATABASE")
 }
 
 /// The environment. Names that are no text are none of ours.

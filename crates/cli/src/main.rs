@@ -5,6 +5,7 @@ mod backup;
 mod clients;
 mod context;
 mod dev;
+mod doctor;
 mod explain;
 mod failure;
 mod feed;
@@ -75,6 +76,7 @@ enum Command {
     /// What happened
     #[command(subcommand)]
     Audit(audit::Audit),
+    Doctor(doctor::Doctor),
     /// Say what the token on standard input is, and check by check whether it is accepted
     ///
     /// Exits with 0 for a refused token too: `--json` says `accepted`.
@@ -127,6 +129,7 @@ async fn run(Cli { place, json, command }: Cli) -> Result<(), Failure> {
         Command::Keys(keys) => keys.run(&place, output).await,
         Command::Feed(feed) => feed.run(&place, output).await,
         Command::Audit(audit) => audit.run(&place, output).await,
+        Command::Doctor(doctor) => doctor.run(&place, output).await,
         Command::Explain => explain::run(&place, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "attesto", &mut std::io::stdout());

@@ -108,7 +108,8 @@ pub fn terminal_width() -> usize {
     size.map_or(ELSEWHERE, |(width, _)| usize::from(width.0))
 }
 
-fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
+/// A whole answer in JSON.
+pub fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
     print(&json_text(serde_json::to_string_pretty(value))?)
 }
 

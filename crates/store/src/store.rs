@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attesto_core::Instant;
+use diesel::RunQueryDsl as _;
+use diesel::dsl::sql;
+use diesel::sql_types::Text;
 use tokio::task::spawn_blocking;
 
 use crate::connection::AnyConnection;
@@ -117,6 +120,17 @@ impl Store {
         }
     }
 
+    /// The program that keeps the data, and its version.
+    pub async fn version(&self) -> Result<String, StoreError> {
+        let (name, query) = match &*self.backend {
+            Backend::Sqlite(_) => ("SQLite", "sqlite_version()"),
+            Backend::Postgres(_) => ("PostgreSQL", "current_setting('server_version')"),
+        };
+        let version: String =
+            self.read(move |tx| Ok(diesel::select(sql::<Text>(query)).get_result(tx.connection)?)).await?;
+        Ok(format!("{name} {version}"))
+    }
+
     /// Runs `queries` in one read transaction, off the async threads.
     pub async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
     where
@@ -191,7 +205,6 @@ impl DerefMut for Write<'_> {
 #[cfg(test)]
 mod tests {
     use attesto_core::{Actor, AuditEvent, Event, Instant};
-    use diesel::RunQueryDsl;
     use diesel::connection::SimpleConnection;
 
     use super::*;

@@ -12,6 +12,7 @@ mod crash_keys;
 mod dead_readers;
 mod deploy;
 mod disk_full;
+mod doctor;
 mod ends;
 mod explain;
 mod feed;
