@@ -20,6 +20,9 @@ const BATCH: i64 = 500;
 /// Transactions in a row: what a database of many years brings along is sealed bit by bit.
 const BATCHES: usize = 40;
 
+/// Losing a race means that somebody else sealed a batch; a dozen in a row is no coincidence.
+const ATTEMPTS: usize = 12;
+
 /// The chain of one database. Cheap to clone; all clones remember the same head.
 #[derive(Clone)]
 pub struct AuditChain {
@@ -88,10 +91,10 @@ impl AuditChain {
         let mut sealed = 0;
         for _ in 0..BATCHES {
             let count = self.seal_batch(now).await?;
-            sealed += count;
-            if count < BATCH.unsigned_abs() as usize {
+            if count == 0 {
                 break;
             }
+            sealed += count;
         }
         Ok(sealed)
     }
@@ -117,22 +120,33 @@ impl AuditChain {
         }
     }
 
-    /// Removes the oldest rows of the chain that are from before `before`, at most a batch, and says how many.
+    /// Removes the oldest rows of the chain that are from before `before`, at most a batch, and says how many. Whoever seals
+    /// at the same time may be first; then it is decided again.
     pub async fn purge(&self, before: Instant, now: Instant) -> Result<usize, AuditError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(count) = self.purge_batch(before, now).await? {
+                return Ok(count);
+            }
+        }
+        Ok(0)
+    }
+
+    /// `None` if somebody else was first.
+    async fn purge_batch(&self, before: Instant, now: Instant) -> Result<Option<usize>, AuditError> {
         let (present, oldest) = self
             .read(|tx, head| match head {
                 Some(SealedAuditHead { head, .. }) => tx.list_sealed_audit_events(head.purged.seq, BATCH),
                 None => Ok(Vec::new()),
             })
             .await?;
-        let Some((head, kek_id)) = present else { return Ok(0) };
-        let Some(next) = head.without_old(&oldest, before, now) else { return Ok(0) };
+        let Some((head, kek_id)) = present else { return Ok(Some(0)) };
+        let Some(next) = head.without_old(&oldest, before, now) else { return Ok(Some(0)) };
         let sealed = self.keks.seal_audit_head(next, &kek_id, &self.authority)?;
         let purged = self.store.write(move |tx| tx.purge_audit_events(head.version, &sealed)).await?;
         if purged.is_some() {
             self.remember(next);
         }
-        Ok(purged.unwrap_or(0))
+        Ok(purged)
     }
 
     /// Brings the head under the first key-encryption key.

@@ -241,8 +241,8 @@ fn a_list_has_what_was_asked_for() {
     ] {
         assert_eq!(count(options), expected, "{options:?}");
     }
-    let (code, _, said) = authority.run(&["audit", "list", "--event", "sign_in"]).any();
-    assert!(code == Some(2) && said.contains("no event has this name"), "{said}");
+    let (code, _, error) = authority.run(&["audit", "list", "--event", "sign_in"]).any();
+    assert!(code == Some(2) && error.contains("no event has this name"), "{error}");
 }
 
 /// A new key-encryption key takes the chain along.
