@@ -154,6 +154,7 @@ mod tests {
 
     #[test]
     fn heads_of_format_1_stay_genuine() {
+        type Alter = fn(&mut SealedAuditHead);
         let place = |seq, byte| AuditPlace { seq, hash: Digest::from_bytes(&[byte; 32]).unwrap() };
         let head = AuditHead {
             version: 7,
@@ -168,7 +169,6 @@ mod tests {
         assert_eq!(audit_head_mac(&head, &authority(), &older_kek()), sealed.mac);
         assert!(is_genuine_audit_head(&sealed, &authority(), &older_kek()));
         assert!(!is_genuine_audit_head(&sealed, &authority(), &KeyEncryptionKey::generate()));
-        type Alter = fn(&mut SealedAuditHead);
         let alterations: [Alter; 8] = [
             |sealed| sealed.head.version += 1,
             |sealed| sealed.head.begun_at = NOW + Duration::from_millis(1),

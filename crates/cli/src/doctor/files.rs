@@ -138,10 +138,12 @@ fn free_space(folder: &Path) -> Finding {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let says = format!("{} MiB are free at {}", free / MEBIBYTE, folder.display());
     let remedy = "free some; without it nobody can sign in";
-    match free {
-        ..LEAST_FREE => Finding::wrong(check, says, remedy),
-        ..LITTLE_FREE => Finding::warning(check, says, remedy),
-        _ => Finding::ok(check, says),
+    if free < LEAST_FREE {
+        Finding::wrong(check, says, remedy)
+    } else if free < LITTLE_FREE {
+        Finding::warning(check, says, remedy)
+    } else {
+        Finding::ok(check, says)
     }
 }
 
