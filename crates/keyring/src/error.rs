@@ -29,9 +29,9 @@ pub enum KekError {
         /// What is no file.
         path: PathBuf,
     },
-    /// The group or others have access.
+    /// Others have access.
     #[error(
-        "{}: the key-encryption key is open to other users (mode {mode:04o}); run chmod 600 on it, and replace the key if one of them may have read it",
+        "{}: the key-encryption key is open to other users (mode {mode:04o}); {remedy}, and replace the key if one of them may have read it",
         path.display()
     )]
     Exposed {
@@ -39,6 +39,8 @@ pub enum KekError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// What closes it.
+        remedy: &'static str,
     },
     /// Empty, cut off, or something else altogether.
     #[error("{}: not a key-encryption key, or not all of it; put the file back from its copy", path.display())]

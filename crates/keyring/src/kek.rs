@@ -9,6 +9,7 @@ use ring::{digest, hkdf, hmac};
 use zeroize::Zeroizing;
 
 use crate::error::KekError;
+use crate::exposure::{Exposure, exposure};
 use crate::random::random;
 use crate::subkey::{pseudorandom_key, subkey};
 
@@ -33,7 +34,7 @@ impl KeyEncryptionKey {
         Self(Zeroizing::new(random()))
     }
 
-    /// Reads one from its file, which nobody but its owner may have access to.
+    /// Reads one from its file, which nobody else may have access to ([`exposure`]).
     pub fn read(path: &Path) -> Result<Self, KekError> {
         let unreadable = |reason: io::Error| match reason.kind() {
             io::ErrorKind::NotFound => KekError::Absent { path: path.to_owned() },
@@ -45,8 +46,8 @@ impl KeyEncryptionKey {
         if !metadata.is_file() {
             return Err(KekError::NotAFile { path: path.to_owned() });
         }
-        if let Some(mode) = exposure(&metadata) {
-            return Err(KekError::Exposed { path: path.to_owned(), mode });
+        if let Some(Exposure { mode, remedy }) = exposure(&metadata) {
+            return Err(KekError::Exposed { path: path.to_owned(), mode, remedy });
         }
         let mut content = Zeroizing::new(Vec::with_capacity(2 * MAX_FILE_BYTES));
         file.take(MAX_FILE_BYTES as u64).read_to_end(&mut content).map_err(unreadable)?;
@@ -149,30 +150,6 @@ impl KeyEncryptionKeys {
     }
 }
 
-/// The permission bits of a file with a secret, if somebody else may have access to it.
-#[cfg(unix)]
-pub fn exposure(metadata: &fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-
-    let (mode, reader) = (metadata.mode() & 0o777, rustix::process::geteuid().as_raw());
-    is_exposed(mode, metadata.uid(), reader).then_some(mode)
-}
-
-/// Elsewhere a file has no such bits.
-#[cfg(not(unix))]
-pub fn exposure(_: &fs::Metadata) -> Option<u32> {
-    None
-}
-
-/// What root owns is lent to whoever else has to read it, and there is no other way than through a group: so do service
-/// managers and orchestrators that hand out secrets as files.
-#[cfg(unix)]
-fn is_exposed(mode: u32, owner: u32, reader: u32) -> bool {
-    const ROOT: u32 = 0;
-    let lent = if owner == ROOT && reader != ROOT { 0o040 } else { 0 };
-    mode & 0o077 & !lent != 0
-}
-
 fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -243,12 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_but_the_owner_may_have_access() {
+    fn nobody_else_may_have_access() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kek");
         KeyEncryptionKey::create(&path).unwrap();
         let content = fs::read(&path).unwrap();
-        for mode in [0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o440, 0o777] {
+        for mode in [0o644, 0o604, 0o620, 0o602, 0o610, 0o601, 0o444, 0o777] {
             let refused = refusal(&file(&folder, &content, mode));
             assert!(
                 matches!(refused, KekError::Exposed { mode: shown, .. } if shown == mode),
@@ -257,26 +234,6 @@ mod tests {
         }
         for mode in [0o600, 0o400] {
             assert!(KeyEncryptionKey::read(&file(&folder, &content, mode)).is_ok(), "{mode:o}");
-        }
-    }
-
-    #[test]
-    fn root_may_lend_a_file_to_a_group() {
-        const ME: u32 = 1000;
-        for (mode, owner, reader, expected) in [
-            (0o600, ME, ME, false),
-            (0o640, ME, ME, true),
-            (0o440, 0, ME, false),
-            (0o640, 0, ME, false),
-            (0o444, 0, ME, true),
-            (0o460, 0, ME, true),
-            (0o450, 0, ME, true),
-            // Nobody had to be lent it.
-            (0o440, 0, 0, true),
-            // Of a third party, which can read what is written there.
-            (0o440, 1001, ME, true),
-        ] {
-            assert_eq!(is_exposed(mode, owner, reader), expected, "{mode:o} {owner} {reader}");
         }
     }
 

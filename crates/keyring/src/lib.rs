@@ -8,6 +8,7 @@ mod aead;
 mod audit_head;
 mod change;
 mod error;
+mod exposure;
 #[cfg(test)]
 mod fixture;
 mod import;
@@ -31,8 +32,9 @@ pub use change::{ImportAs, NewKey, begin_ledger, first_keys};
 pub use error::{
     AuditHeadError, KekError, KeyringError, ProviderError, SealBroken, SelfTestFailed, SignError,
 };
+pub use exposure::{Exposure, exposure};
 pub use import::{ImportError, ImportedKey};
-pub use kek::{KeyEncryptionKey, KeyEncryptionKeys, exposure};
+pub use kek::{KeyEncryptionKey, KeyEncryptionKeys};
 pub use keyring::Keyring;
 pub use public::public_key_pem;
 pub use random::{random_id, random_salt, random_secret};

@@ -14,9 +14,9 @@ pub enum TlsError {
         /// Why.
         reason: io::Error,
     },
-    /// The group or others have access to the key.
+    /// Others have access to the key.
     #[error(
-        "tls_key: {}: is open to other users (mode {mode:04o}); run chmod 600 on it, and replace the key if one of them may have read it",
+        "tls_key: {}: is open to other users (mode {mode:04o}); {remedy}, and replace the key if one of them may have read it",
         path.display()
     )]
     Exposed {
@@ -24,6 +24,8 @@ pub enum TlsError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// What closes it.
+        remedy: &'static str,
     },
     /// There is nothing that a client could be shown.
     #[error("tls_certificate: {}: holds no certificate in PEM ({reason})", path.display())]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use attesto_core::Digest;
-use attesto_keyring::exposure;
+use attesto_keyring::{Exposure, exposure};
 use rustls::Error;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -76,8 +76,8 @@ fn read_key(path: &Path) -> Result<Vec<u8>, TlsError> {
     let unreadable = |reason| TlsError::Unreadable { setting: "tls_key", path: path.to_owned(), reason };
     let file = File::open(path).map_err(unreadable)?;
     // Asked of the open file, so that nothing can be put in its place in between.
-    if let Some(mode) = exposure(&file.metadata().map_err(unreadable)?) {
-        return Err(TlsError::Exposed { path: path.to_owned(), mode });
+    if let Some(Exposure { mode, remedy }) = exposure(&file.metadata().map_err(unreadable)?) {
+        return Err(TlsError::Exposed { path: path.to_owned(), mode, remedy });
     }
     read(file).map_err(unreadable)
 }
