@@ -21,7 +21,7 @@ use rustls::sign::CertifiedKey;
 
 pub use error::TlsError;
 pub use follow::follow_certificate;
-use pair::Pair;
+use pair::{Pair, PairPem};
 
 use crate::app::App;
 
@@ -50,7 +50,7 @@ impl Tls {
     /// Reads both files.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let pair = Pair::read(&files, &provider)?;
+        let pair = Pair::parse(&PairPem::read(&files)?, &files, &provider)?;
         Ok(Self { files, provider, pair: ArcSwap::from_pointee(pair), is_behind: AtomicBool::new(false) })
     }
 
@@ -75,14 +75,24 @@ impl Tls {
 
     /// Takes what is in the files, if it is something else; says whether it was. On failure everything stays.
     fn refresh(&self) -> Result<bool, TlsError> {
-        let read = Pair::read(&self.files, &self.provider);
-        self.is_behind.store(read.is_err(), Ordering::Relaxed);
-        let pair = read?;
-        let is_new = pair.digest != self.pair.load().digest;
-        if is_new {
+        let newer = self.newer();
+        self.is_behind.store(newer.is_err(), Ordering::Relaxed);
+        let newer = newer?;
+        let is_new = newer.is_some();
+        if let Some(pair) = newer {
             self.pair.store(Arc::new(pair));
         }
         Ok(is_new)
+    }
+
+    /// What is in the files, if it is something else. What is not is not parsed: each time would leave a copy of the key in
+    /// the library's memory.
+    fn newer(&self) -> Result<Option<Pair>, TlsError> {
+        let pem = PairPem::read(&self.files)?;
+        if pem.digest() == self.pair.load().digest {
+            return Ok(None);
+        }
+        Pair::parse(&pem, &self.files, &self.provider).map(Some)
     }
 }
 

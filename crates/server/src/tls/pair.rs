@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,33 +12,49 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
+use zeroize::Zeroizing;
 
 use super::{TlsError, TlsFiles};
 
 /// Longer than any chain.
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_CHAIN_BYTES: u64 = 1024 * 1024;
+
+/// Longer than any key, with a chain beside it.
+const MAX_KEY_BYTES: usize = 64 * 1024;
+
+/// What the files hold, not looked into.
+pub struct PairPem {
+    chain: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl PairPem {
+    /// Reads both files.
+    pub fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        Ok(Self { chain: read_chain(&files.certificate)?, key: read_key(&files.key)? })
+    }
+
+    /// Of both, to know them again.
+    pub fn digest(&self) -> [Digest; 2] {
+        [Digest::of(&self.chain), Digest::of(&self.key)]
+    }
+}
 
 /// A certificate and its key.
 pub struct Pair {
     pub certified: Arc<CertifiedKey>,
     /// In seconds since 1970.
     pub not_after: u64,
-    /// Of both files, to know them again.
+    /// Of what it was made from.
     pub digest: [Digest; 2],
 }
 
 impl Pair {
-    /// Reads a pair that belongs together.
-    pub fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<Self, TlsError> {
-        let chain_pem = read_certificate(&files.certificate)?;
-        let key_pem = read_key(&files.key)?;
-        let (chain, not_after) = parse_chain(&chain_pem, &files.certificate)?;
-        let certified = certify(chain, &key_pem, &files.key, provider)?;
-        Ok(Self {
-            certified: Arc::new(certified),
-            not_after,
-            digest: [Digest::of(&chain_pem), Digest::of(&key_pem)],
-        })
+    /// Takes a pair that belongs together out of what `files` hold.
+    pub fn parse(pem: &PairPem, files: &TlsFiles, provider: &CryptoProvider) -> Result<Self, TlsError> {
+        let (chain, not_after) = parse_chain(&pem.chain, &files.certificate)?;
+        let certified = certify(chain, &pem.key, &files.key, provider)?;
+        Ok(Self { certified: Arc::new(certified), not_after, digest: pem.digest() })
     }
 }
 
@@ -66,24 +82,24 @@ fn certify(
     })
 }
 
-fn read_certificate(path: &Path) -> Result<Vec<u8>, TlsError> {
+fn read_chain(path: &Path) -> Result<Vec<u8>, TlsError> {
     let unreadable =
         |reason| TlsError::Unreadable { setting: "tls_certificate", path: path.to_owned(), reason };
-    read(File::open(path).map_err(unreadable)?).map_err(unreadable)
+    let file = File::open(path).map_err(unreadable)?;
+    let mut content = Vec::new();
+    file.take(MAX_CHAIN_BYTES).read_to_end(&mut content).map_err(unreadable)?;
+    Ok(content)
 }
 
-fn read_key(path: &Path) -> Result<Vec<u8>, TlsError> {
+fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let unreadable = |reason| TlsError::Unreadable { setting: "tls_key", path: path.to_owned(), reason };
     let file = File::open(path).map_err(unreadable)?;
     // Asked of the open file, so that nothing can be put in its place in between.
     if let Some(Exposure { mode, remedy }) = exposure(&file.metadata().map_err(unreadable)?) {
         return Err(TlsError::Exposed { path: path.to_owned(), mode, remedy });
     }
-    read(file).map_err(unreadable)
-}
-
-fn read(file: File) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut content)?;
+    // It never grows, for that would leave a copy behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(2 * MAX_KEY_BYTES));
+    file.take(MAX_KEY_BYTES as u64).read_to_end(&mut content).map_err(unreadable)?;
     Ok(content)
 }
