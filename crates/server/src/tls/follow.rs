@@ -5,6 +5,7 @@ use actix_web::web;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::expiry::Expiry;
 use super::{Tls, TlsError};
 use crate::app::App;
 
@@ -17,7 +18,7 @@ pub async fn follow_certificate(app: web::Data<App>) {
     let Some(tls) = app.tls.clone() else { return };
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = None;
+    let (mut trouble, mut told) = (None, (0, Expiry::Far));
     loop {
         ticks.tick().await;
         let cause = refresh(&tls).await.err().map(|error| error.to_string());
@@ -25,6 +26,19 @@ pub async fn follow_certificate(app: web::Data<App>) {
             tracing::warn!(%cause, "the new certificate cannot be used, and the old one stays; trying again");
         }
         trouble = cause;
+        let shown = (tls.not_after(), Expiry::at(app.clock.now(), tls.not_after()));
+        if shown != told {
+            tell(shown);
+        }
+        told = shown;
+    }
+}
+
+fn tell((not_after, expiry): (u64, Expiry)) {
+    match expiry {
+        Expiry::Far => {}
+        Expiry::Near => tracing::warn!(not_after, "the certificate expires within two days"),
+        Expiry::Past => tracing::error!(not_after, "the certificate has expired, and clients refuse it"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! when they change.
 
 mod error;
+mod expiry;
 mod follow;
 mod pair;
 

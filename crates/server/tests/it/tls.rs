@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
-use crate::fixture::{Folder, Live};
+use crate::fixture::{Folder, Live, Log};
 
 const SETTINGS: &str = "tls_certificate = \"tls.crt\"\ntls_key = \"tls.key\"";
 const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -127,6 +127,18 @@ fn a_new_pair_is_taken_and_one_that_is_of_no_use_is_not() {
         fs::write(&files.certificate, &pairs[1].certificate_pem).unwrap();
         until("it was put right", || is_behind(&pairs[1]) == Some(0));
     }
+}
+
+/// A test that looks at the log of all: nobody else has a certificate of that year.
+#[test]
+fn a_certificate_that_has_expired_is_shown_and_told_of() {
+    let log = Log::capture();
+    let folder = Folder::new(SETTINGS);
+    Pair::until(2020).write(&folder);
+    let _live = Live::serve(folder);
+    let told = || log.lines_with("the certificate has expired");
+    until("it is told", || !told().is_empty());
+    assert!(told()[0].contains("ERROR") && told()[0].contains("not_after=1577836800"), "{:?}", told());
 }
 
 #[actix_web::test]
