@@ -16,6 +16,9 @@ use crate::keys::sign_off;
 use crate::router::application;
 use crate::start::{Environment, StartError, open};
 
+/// Connections of each worker, of which there are as many as cores. Further ones wait in the kernel.
+const CONNECTIONS: usize = 25_600;
+
 /// A client has this long to send its headers, and before that as long for the handshake of TLS.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,6 +47,9 @@ pub async fn serve(
         move || application(app.clone())
     })
     .disable_signals()
+    .max_connections(CONNECTIONS)
+    // All of them may be in the handshake: a few that never finish it would keep everybody else out.
+    .max_connection_rate(CONNECTIONS)
     .client_request_timeout(HEADER_TIMEOUT)
     .tls_handshake_timeout(HEADER_TIMEOUT)
     .keep_alive(KEEP_ALIVE)

@@ -1,11 +1,13 @@
 //! TLS of the server's own, over real sockets.
 
 use std::fs;
+use std::io::ErrorKind::WouldBlock;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use attesto_server::{Environment, open};
@@ -89,6 +91,21 @@ fn who_speaks_without_it_is_not_answered_and_not_kept() {
     let _ = stream.read_to_end(&mut answer);
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP"), "{answer:?}");
+}
+
+/// The library's own limit is 256 for each worker.
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    let (folder, pair) = (Folder::new(SETTINGS), Pair::until(2031));
+    pair.write(&folder);
+    let live = Live::serve(folder);
+    let workers = available_parallelism().unwrap().get();
+    let silent: Vec<_> = (0..300 * workers).map(|_| live.connect()).collect();
+    connect(&live, &pair, &TLS13, &[]).unwrap();
+    let first = &silent[0];
+    first.set_nonblocking(true).unwrap();
+    let read = first.peek(&mut [0]);
+    assert!(read.is_err_and(|cause| cause.kind() == WouldBlock), "they are no longer waited for");
 }
 
 #[test]
