@@ -16,8 +16,8 @@ pub fn register(app: &App, registry: &mut Registry) {
     register_states(table, registry);
     let help = "Since the key that signs took over";
     registry.register_with_unit("key_active_age", help, Unit::Seconds, ages(table, now));
-    if let Some(sample) = app.sampled.last() {
-        let guards = Guards { policy: app.keeper.policy(), facts: &sample.facts };
+    if let Some(facts) = app.sampled.facts() {
+        let guards = Guards { policy: app.keeper.policy(), facts: &facts };
         let help = "Until the schedule lets the next key take over; below 0 it is late";
         registry.register_with_unit("key_rotation_due", help, Unit::Seconds, due(table, guards, now));
     }

@@ -6,61 +6,122 @@ use arc_swap::ArcSwapOption;
 use attesto_core::KeyFacts;
 use attesto_store::StoreError;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use tokio::time::sleep;
 
 use crate::app::App;
 
-/// How long a sample stands at least.
+/// How often the database is asked for what it says at once.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// A sample stands for this many times as long as it took, so that counting millions of sessions stays a small part of
+/// A count of the sessions stands for this many times as long as it took, so that counting millions stays a small part of
 /// what the database does.
 const SHARE: u32 = 100;
 
-/// What has to be asked of the database, and is not asked when somebody reads the metrics.
+/// What has to be asked of the database, and is not asked when somebody reads the metrics. Each part stands for itself:
+/// what takes too long takes nothing else along.
 #[derive(Default)]
-pub struct Sampled(ArcSwapOption<Sample>);
-
-/// What the database said last.
-pub struct Sample {
-    sessions: i64,
-    /// What the guards of keys go by.
-    pub facts: KeyFacts,
+pub struct Sampled {
+    facts: ArcSwapOption<KeyFacts>,
+    unsealed: ArcSwapOption<Duration>,
+    sessions: ArcSwapOption<i64>,
 }
 
 impl Sampled {
-    /// The last one, if there was one.
-    pub fn last(&self) -> Option<Arc<Sample>> {
-        self.0.load_full()
+    /// What the guards of keys go by, as it was read last.
+    pub fn facts(&self) -> Option<Arc<KeyFacts>> {
+        self.facts.load_full()
     }
 
-    /// Shows it.
+    /// Shows the rest.
     pub fn register(&self, registry: &mut Registry) {
-        if let Some(sample) = self.last() {
+        if let Some(unsealed) = self.unsealed.load_full() {
+            let age = ConstGauge::new(unsealed.as_secs_f64());
+            let help = "Since the oldest row of the audit was written that has no place in the chain; 0 if none waits";
+            registry.register_with_unit("audit_unsealed", help, Unit::Seconds, age);
+        }
+        if let Some(sessions) = self.sessions.load_full() {
             let help = "Sessions that live, in the whole database, as they were counted last";
-            registry.register("sessions", help, ConstGauge::new(sample.sessions));
+            registry.register("sessions", help, ConstGauge::new(*sessions));
         }
     }
 }
 
 /// Takes samples for as long as the server runs. Never returns.
 pub async fn take_samples(app: web::Data<App>) {
+    let (mut reading, mut counting) = (Trouble::default(), Trouble::default());
+    let mut count_at = Instant::now();
     loop {
-        let begun = Instant::now();
-        if let Err(cause) = sample(&app).await {
-            tracing::debug!(%cause, "the metrics keep their last sample");
+        if let Some(cause) = reading.news(read(&app).await) {
+            tracing::warn!(%cause, "the metrics keep what the database said last; trying again");
         }
-        sleep(EVERY.max(SHARE * begun.elapsed())).await;
+        if reading.is_over() && count_at <= Instant::now() {
+            let begun = Instant::now();
+            if let Some(cause) = counting.news(count(&app).await) {
+                tracing::warn!(%cause, "the sessions cannot be counted; trying again later");
+            }
+            count_at = Instant::now() + SHARE * begun.elapsed();
+        }
+        sleep(EVERY).await;
     }
 }
 
-/// Asks the database once.
+/// Asks the database once for everything.
 pub async fn sample(app: &App) -> Result<(), StoreError> {
-    let now = app.clock.now();
-    let sample = app
-        .store
-        .read(move |tx| Ok(Sample { sessions: tx.count_living_sessions(now)?, facts: tx.find_key_facts()? }));
-    app.sampled.0.store(Some(Arc::new(sample.await?)));
+    read(app).await?;
+    count(app).await
+}
+
+/// What few rows say.
+async fn read(app: &App) -> Result<(), StoreError> {
+    let facts = app.store.read(|tx| tx.find_key_facts()).await?;
+    app.sampled.facts.store(Some(Arc::new(facts)));
+    let unsealed = app.store.read(|tx| tx.count_unsealed_audit_events()).await?;
+    let age = unsealed.since.map_or(Duration::ZERO, |since| app.clock.now().since(since));
+    app.sampled.unsealed.store(Some(Arc::new(age)));
     Ok(())
+}
+
+/// What every session has to be looked at for. A number of long ago would be taken for one of now.
+async fn count(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let counted = app.store.read(move |tx| tx.count_living_sessions(now)).await;
+    app.sampled.sessions.store(counted.as_ref().ok().copied().map(Arc::new));
+    counted.map(drop)
+}
+
+/// Why something did not succeed the last time.
+#[derive(Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    /// The reason why it did not succeed this time, if it is another one than the last time.
+    fn news(&mut self, outcome: Result<(), StoreError>) -> Option<String> {
+        let cause = outcome.err().map(|error| error.to_string());
+        let news = cause.clone().filter(|_| cause != self.0);
+        self.0 = cause;
+        news
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_news_once() {
+        let mut trouble = Trouble::default();
+        let full = || Err(StoreError::Overloaded);
+        assert!(trouble.news(Ok(())).is_none() && trouble.is_over());
+        assert!(trouble.news(full()).is_some() && !trouble.is_over());
+        assert!(trouble.news(full()).is_none() && !trouble.is_over());
+        assert!(trouble.news(Err(StoreError::Abandoned)).is_some());
+        assert!(trouble.news(full()).is_some());
+        assert!(trouble.news(Ok(())).is_none() && trouble.is_over());
+        assert!(trouble.news(full()).is_some());
+    }
 }

@@ -218,6 +218,44 @@ async fn an_operator_sees_when_the_next_key_signs() {
     assert!(is(days("key_active_age").await, 31.0) && is(days("key_rotation_due").await, -1.0));
 }
 
+/// A table too large to be counted in time stands in nobody else's way.
+#[actix_web::test]
+async fn sessions_that_cannot_be_counted_hide_nothing_but_their_number() {
+    let authority = Authority::new().await;
+    let shown = async || {
+        let answer = metrics(&authority).await;
+        let due = format!("attesto_key_rotation_due_seconds{}", LINES[0]);
+        [due.as_str(), "attesto_audit_unsealed_seconds", "attesto_sessions"]
+            .map(|sample| value(&answer, sample).is_some())
+    };
+    assert_eq!(shown().await, [false; 3], "nobody has asked yet");
+    authority.folder.sql("ALTER TABLE sessions RENAME TO away");
+    assert!(authority.sample().await.is_err());
+    assert_eq!(shown().await, [true, true, false]);
+    authority.folder.sql("ALTER TABLE away RENAME TO sessions");
+    authority.sample().await.unwrap();
+    assert_eq!(shown().await, [true; 3]);
+    authority.folder.sql("ALTER TABLE sessions RENAME TO away");
+    assert!(authority.sample().await.is_err());
+    assert_eq!(shown().await, [true, true, false], "what was counted before is not said of now");
+}
+
+#[actix_web::test]
+async fn an_operator_sees_how_long_the_audit_has_waited() {
+    let authority = Authority::new().await;
+    let age = async || sampled(&authority, "attesto_audit_unsealed_seconds").await;
+    let seal = async || authority.audit_chain().seal(authority.clock.now()).await.unwrap();
+    assert!(seal().await > 0);
+    assert_eq!(age().await, "0.0");
+    authority.sign_in().await;
+    authority.clock.advance(60 * SECOND);
+    authority.sign_in().await;
+    authority.clock.advance(30 * SECOND);
+    assert_eq!(age().await, "90.0", "of the oldest");
+    assert_eq!(seal().await, 2);
+    assert_eq!(age().await, "0.0");
+}
+
 #[actix_web::test]
 async fn what_a_commit_held_is_counted() {
     let authority = Authority::new().await;
@@ -422,7 +460,7 @@ async fn metrics(authority: &Authority) -> Answer {
 
 /// What a sample says once the database was asked.
 async fn sampled(authority: &Authority, sample: &str) -> String {
-    authority.sample().await;
+    authority.sample().await.unwrap();
     value(&metrics(authority).await, sample).unwrap().to_owned()
 }
 
