@@ -21,6 +21,8 @@ pub struct Standing {
     pub age: Duration,
     /// How many wait for news.
     pub waiters: usize,
+    /// How many may.
+    pub most_waiters: usize,
 }
 
 impl Feed {
@@ -41,6 +43,7 @@ impl Feed {
             newest,
             age: published.read_at.elapsed(),
             waiters: self.waiters.load(Ordering::Relaxed),
+            most_waiters: self.most_waiters,
         }
     }
 }

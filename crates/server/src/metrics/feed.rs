@@ -9,7 +9,7 @@ use crate::feed::{Standing, snapshot_bytes};
 /// The revocation feed as this server publishes it, and what it did for those who follow it.
 pub fn register(app: &App, registry: &mut Registry) {
     let now = app.clock.now();
-    let Standing { head, records, newest, age, waiters } = app.feed.standing(now);
+    let Standing { head, records, newest, age, waiters, most_waiters } = app.feed.standing(now);
 
     registry.register(
         "feed_seq",
@@ -36,5 +36,7 @@ pub fn register(app: &App, registry: &mut Registry) {
     let help = "Since the store confirmed what is published; beyond 10 the feed is answered 503";
     registry.register_with_unit("feed_read_age", help, Unit::Seconds, ConstGauge::new(age.as_secs_f64()));
     registry.register("feed_waiters", "Requests that wait for news of the feed", ConstGauge::new(waiters));
+    let help = "Requests that may wait for news of the feed at once; further ones are answered 503";
+    registry.register("feed_waiters_limit", help, ConstGauge::new(most_waiters));
     app.feed.counts.register(registry);
 }

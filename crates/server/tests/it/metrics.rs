@@ -13,13 +13,14 @@ use crate::fixture::{ADA, Act, Answer, Authority, DAY, Live, SECOND, read_answer
 const LOCAL: &str = "127.0.0.1:50000";
 
 /// What is there from the first moment on, as it is read by those who watch: each family, and the labels of its members.
-const FAMILIES: [(&str, &str, &[&str]); 23] = [
+const FAMILIES: [(&str, &str, &[&str]); 24] = [
     ("build_info", "gauge", &[concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}")]),
     ("feed_seq", "gauge", &[""]),
     ("feed_records", "gauge", &FEED_RECORDS),
     ("feed_snapshot_bytes", "gauge", &[""]),
     ("feed_read_age_seconds", "gauge", &[""]),
     ("feed_waiters", "gauge", &[""]),
+    ("feed_waiters_limit", "gauge", &[""]),
     ("feed_answers", "counter", &["{kind=\"snapshot\"}", "{kind=\"news\"}", "{kind=\"idle\"}"]),
     ("feed_answer_bytes", "counter", &[""]),
     ("feed_signatures", "counter", &[""]),

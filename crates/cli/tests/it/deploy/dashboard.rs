@@ -33,6 +33,7 @@ fn the_dashboard_can_be_imported_and_shows_metrics_that_are_there() {
     // What nobody has to look at all day.
     let hidden = [
         "feed_snapshot_bytes",
+        "feed_waiters_limit",
         "feed_newest_record_age_seconds",
         "feed_answer_bytes_total",
         "feed_signatures_total",
