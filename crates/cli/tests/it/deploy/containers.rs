@@ -145,13 +145,16 @@ fn pods_of_kubernetes_may_little() {
             (&expected, &json!(image())),
             "{kind}"
         );
-        assert_eq!(
-            pod["volumes"][0]["secret"]["defaultMode"], 0o440,
-            "{kind}: as the program takes it from root"
-        );
+        let secret = &pod["volumes"][0]["secret"];
+        assert_eq!(secret["defaultMode"], 0o440, "{kind}: as the program takes it from root");
+        assert_eq!(secret["items"], json!([{"key": "kek", "path": "kek"}]), "{kind}");
+        // libpq takes no file that a group may read.
+        let password = json!({"secretKeyRef": {"name": secret["secretName"], "key": "password"}});
+        assert_eq!(container["env"], json!([{"name": "PGPASSWORD", "valueFrom": password}]), "{kind}");
         assert_eq!(container["volumeMounts"][0]["name"], pod["volumes"][0]["name"], "{kind}");
     }
     assert_eq!(documents["Job"]["spec"]["template"]["spec"]["containers"][0]["args"], json!(["migrate"]));
+    assert_eq!(documents["ConfigMap"]["data"].get("PGPASSFILE"), None);
 }
 
 #[test]
