@@ -16,6 +16,9 @@ const HAPROXY: &str = "ATTESTO_TEST_HAPROXY";
 const COMPOSE: &str = "docker/compose.yaml";
 const KUBERNETES: &str = "kubernetes/attesto.yaml";
 
+/// What Argon2id takes (docs/configuration.md, "Fixed limits").
+const MIB_PER_HASH: u64 = 19;
+
 /// What is in flight at the end has this long (docs/configuration.md, "Signals").
 const FINISH_SECONDS: u64 = 25;
 
@@ -155,6 +158,17 @@ fn pods_of_kubernetes_may_little() {
     }
     assert_eq!(documents["Job"]["spec"]["template"]["spec"]["containers"][0]["args"], json!(["migrate"]));
     assert_eq!(documents["ConfigMap"]["data"].get("PGPASSFILE"), None);
+}
+
+/// However many cores a node has: whoever sends passwords decides how many are hashed at once.
+#[test]
+fn the_memory_of_a_pod_is_enough_for_the_passwords_that_its_cores_hash() {
+    let Some(tools) = Tools::find() else { return };
+    let pod = &documents(&tools)["Deployment"]["spec"]["template"]["spec"];
+    let limits = &pod["containers"][0]["resources"]["limits"];
+    let cores: u64 = limits["cpu"].as_str().expect("a limit of cores").parse().unwrap();
+    let memory: u64 = limits["memory"].as_str().unwrap().strip_suffix("Mi").unwrap().parse().unwrap();
+    assert!(cores > 1 && (cores - 1) * MIB_PER_HASH < memory / 2, "{limits}");
 }
 
 #[test]
