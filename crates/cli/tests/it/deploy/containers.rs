@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -93,11 +93,30 @@ fn services_of_compose_may_little_and_share_what_they_should() {
         ours.map(|name| services[name]["command"][0].as_str().unwrap()),
         ["init", "migrate", "serve", "serve"]
     );
+    assert_only_haproxy_is_trusted(&compose);
+    let check = compose["services"]["postgres"]["healthcheck"]["test"].as_array().unwrap();
+    assert!(check.contains(&json!("--host=127.0.0.1")), "the image's own first server has no TCP: {check:?}");
     let behind: BTreeSet<_> = text("docker/haproxy.cfg")
         .lines()
         .filter_map(|line| line.trim().strip_prefix("server ")?.split(' ').nth(1).map(str::to_owned))
         .collect();
     assert_eq!(behind, ["attesto-1:8080", "attesto-2:8080"].map(str::to_owned).into());
+}
+
+/// It has an address that nobody else on the network can be given.
+fn assert_only_haproxy_is_trusted(compose: &Value) {
+    let address = &compose["services"]["haproxy"]["networks"]["front"]["ipv4_address"];
+    assert_eq!(&compose["services"]["attesto-1"]["environment"]["ATTESTO_TRUSTED_PROXIES"], address);
+    let network = &compose["networks"]["front"]["ipam"]["config"][0];
+    let (subnet, given) = (network["subnet"].as_str().unwrap(), network["ip_range"].as_str().unwrap());
+    let address: Ipv4Addr = address.as_str().unwrap().parse().unwrap();
+    assert!(is_in(address, subnet) && !is_in(address, given), "{address}");
+}
+
+fn is_in(address: Ipv4Addr, network: &str) -> bool {
+    let (base, bits) = network.split_once('/').unwrap();
+    let network_of = |address: Ipv4Addr| address.to_bits() >> (32 - bits.parse::<u32>().unwrap());
+    network_of(address) == network_of(base.parse().unwrap())
 }
 
 #[test]
