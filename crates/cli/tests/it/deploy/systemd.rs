@@ -26,6 +26,16 @@ fn the_service_is_sound_and_can_do_little_harm() {
     assert!(code == Some(0) && complaint.is_empty(), "{judged}{complaint}");
 }
 
+/// Also by root's commands, after what its first lines have one do.
+#[test]
+fn the_service_has_its_key_read_from_where_it_was_moved_to() {
+    let unit = text("systemd/attesto.service");
+    let path = unit.lines().find_map(|line| line.strip_prefix("LoadCredential=kek:")).unwrap();
+    assert!(unit.contains(&format!("-o root -g root /var/lib/attesto/kek {path} ")));
+    let (_, after) = unit.split_once("shred -u").unwrap();
+    assert!(after.contains(&format!("key_encryption_keys = [\"{path}\"]")));
+}
+
 /// A wrong configuration is not tried again and again.
 #[test]
 fn the_service_knows_the_exit_code_of_a_wrong_configuration() {
