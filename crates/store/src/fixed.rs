@@ -1,26 +1,47 @@
+use std::marker::PhantomData;
+
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::{QueryResult, RunQueryDsl};
 
-/// A statement whose text is always the same, and which a connection compiles once. Diesel assumes of every UPDATE, and of
-/// every fragment of SQL, that its text could be another each time, and SQLite then takes longer to compile it than to run
-/// it.
-pub(crate) struct Fixed<T>(pub T);
+/// A statement whose text is always the same: a connection compiles it once and finds it again without the text being put
+/// together. Diesel assumes of every UPDATE, and of every fragment of SQL, that its text could be another each time, and
+/// SQLite then takes longer to compile it than to run it.
+pub(crate) struct Fixed<T, Name> {
+    statement: T,
+    name: PhantomData<Name>,
+}
 
-impl<T: Query> Query for Fixed<T> {
+/// The statement that stands here. Not for generic functions, where it could be several; and only on a connection of one
+/// database ([`on_either!`](crate::connection::on_either)), for the one of either puts the text together every time.
+macro_rules! fixed {
+    ($statement:expr) => {{
+        struct Here;
+        $crate::fixed::Fixed::<_, Here>::new($statement)
+    }};
+}
+
+pub(crate) use fixed;
+
+impl<T, Name> Fixed<T, Name> {
+    pub(crate) fn new(statement: T) -> Self {
+        Self { statement, name: PhantomData }
+    }
+}
+
+impl<T: Query, Name> Query for Fixed<T, Name> {
     type SqlType = T::SqlType;
 }
 
-/// Compiled statements are found by their text.
-impl<T> QueryId for Fixed<T> {
-    type QueryId = ();
+impl<T, Name: 'static> QueryId for Fixed<T, Name> {
+    type QueryId = Name;
 
-    const HAS_STATIC_QUERY_ID: bool = false;
+    const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<T: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Fixed<T> {
+impl<T: QueryFragment<DB>, Name, DB: Backend> QueryFragment<DB> for Fixed<T, Name> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        self.0.walk_ast(out)
+        self.statement.walk_ast(out)
     }
 
     fn is_safe_to_cache_prepared(&self, _backend: &DB) -> QueryResult<bool> {
@@ -28,7 +49,7 @@ impl<T: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Fixed<T> {
     }
 }
 
-impl<T, Conn> RunQueryDsl<Conn> for Fixed<T> {}
+impl<T, Name, Conn> RunQueryDsl<Conn> for Fixed<T, Name> {}
 
 #[cfg(test)]
 mod tests {
@@ -37,8 +58,6 @@ mod tests {
     use diesel::sql_types::Integer;
     use diesel::{SqliteConnection, dsl::sql};
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
 
     static CACHED: AtomicUsize = AtomicUsize::new(0);
 
@@ -55,8 +74,9 @@ mod tests {
             assert_eq!(literal().get_result::<i32>(&mut connection), Ok(7));
         }
         assert_eq!(CACHED.load(Ordering::Relaxed), 0);
+        let again = || fixed!(literal());
         for _ in 0..3 {
-            assert_eq!(Fixed(literal()).get_result::<i32>(&mut connection), Ok(7));
+            assert_eq!(again().get_result::<i32>(&mut connection), Ok(7));
         }
         assert_eq!(CACHED.load(Ordering::Relaxed), 1);
     }

@@ -3,7 +3,7 @@ use diesel::prelude::*;
 
 use crate::connection::on_either;
 use crate::error::StoreError;
-use crate::fixed::Fixed;
+use crate::fixed::fixed;
 use crate::schema::{revocation_counter, revocations};
 use crate::store::{Read, Write};
 
@@ -85,7 +85,7 @@ impl Write<'_> {
         let count = diesel::update(revocation_counter::table)
             .set(revocation_counter::seq.eq(revocation_counter::seq + 1))
             .returning(revocation_counter::seq);
-        let seq: i64 = Fixed(count).get_result(self.connection)?;
+        let seq: i64 = on_either!(self.connection, |connection| fixed!(count).get_result(connection))?;
         diesel::insert_into(revocations::table)
             .values((
                 revocations::seq.eq(seq),

@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable};
 use crate::client::ClientRow;
 use crate::connection::on_either;
 use crate::error::StoreError;
-use crate::fixed::Fixed;
+use crate::fixed::fixed;
 use crate::row::{RowOf, instant};
 use crate::schema::{clients, sessions, users};
 use crate::store::{Read, Write};
@@ -88,18 +88,20 @@ struct SessionRow {
 impl Read<'_> {
     /// A session with its client and user, as they are in one instant.
     pub fn find_standing(&mut self, id: &SessionId) -> Result<Option<Standing>, StoreError> {
-        let query = sessions::table
-            .inner_join(clients::table)
-            .left_join(users::table)
-            .filter(sessions::id.eq(&id.0))
-            .select((
-                SessionRow::as_select(),
-                ClientRow::as_select(),
-                Option::<UserRow>::as_select(),
-                sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
-            ));
-        let row: Option<StandingRow> = Fixed(query).get_result(self.connection).optional()?;
-        row.map(standing).transpose()
+        let row: QueryResult<StandingRow> = on_either!(self.connection, |connection| {
+            let query = sessions::table
+                .inner_join(clients::table)
+                .left_join(users::table)
+                .filter(sessions::id.eq(&id.0))
+                .select((
+                    SessionRow::as_select(),
+                    ClientRow::as_select(),
+                    Option::<UserRow>::as_select(),
+                    sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
+                ));
+            fixed!(query).get_result(connection)
+        });
+        row.optional()?.map(standing).transpose()
     }
 
     /// How many sessions the gate would let pass. Looks at each of them once: not for the path of a request.
@@ -201,7 +203,7 @@ impl Write<'_> {
                 sessions::last_used_at.eq(later_of(next.rotated_at)),
                 sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
             ));
-        let changed = Fixed(update).execute(self.connection)?;
+        let changed = on_either!(self.connection, |connection| fixed!(update).execute(connection))?;
         Ok(if changed == 1 { Rotated::Yes } else { Rotated::LostRace })
     }
 
@@ -221,7 +223,7 @@ impl Write<'_> {
                 sessions::last_used_at.eq(later_of(keep.access.issued_at)),
                 sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
             ));
-        let changed = Fixed(update).execute(self.connection)?;
+        let changed = on_either!(self.connection, |connection| fixed!(update).execute(connection))?;
         Ok(if changed == 1 { Kept::Yes } else { Kept::LostRace })
     }
 
@@ -255,8 +257,11 @@ impl Write<'_> {
                 sessions::sealed_successor.eq(None::<Vec<u8>>),
             ))
             .returning((sessions::user_id, sessions::client_id, sessions::last_used_at));
-        let ended: Option<(String, String, i64)> = Fixed(update).get_result(self.connection).optional()?;
-        let Some((user_id, client_id, last_used_at)) = ended else { return self.why_not_ended(id) };
+        let ended: QueryResult<(String, String, i64)> =
+            on_either!(self.connection, |connection| fixed!(update).get_result(connection));
+        let Some((user_id, client_id, last_used_at)) = ended.optional()? else {
+            return self.why_not_ended(id);
+        };
         let event = event.clone().session(id).user(&UserId(user_id)).client(&ClientId(client_id));
         // An operator may have said it in a sentence.
         let event = if event.reason.is_some() { event } else { event.because(reason) };
