@@ -79,6 +79,8 @@ where
     F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send,
 {
     fn make(&mut self, connection: &mut AnyConnection) -> bool {
+        // Nothing is left of an earlier time, should it panic.
+        self.made = None;
         let made = (self.changes)(&mut Write::on(connection));
         self.made.insert(made).is_ok()
     }
@@ -207,23 +209,31 @@ impl Worker {
         }
     }
 
+    /// Hardly ever is a change refused. So all are made at once, and only if one may not stay are they made anew, each by
+    /// itself: a savepoint for each costs as much as the change.
     fn try_commit(&mut self, group: &mut [Box<dyn Grouped>]) -> QueryResult<()> {
         BeginImmediate.run(&mut self.connection)?;
-        for change in group {
-            self.make(change.as_mut())?;
+        if !group.iter_mut().all(|change| self.make(change.as_mut())) {
+            // A full disk may have ended the transaction: then this fails, and nothing more is run outside of one.
+            Rollback.run(&mut self.connection)?;
+            BeginImmediate.run(&mut self.connection)?;
+            group.iter_mut().try_for_each(|change| self.make_apart(change.as_mut()))?;
         }
         Commit.run(&mut self.connection)
     }
 
-    /// One refusal takes nothing from the others. A full disk can end the whole transaction under a change: then there is
-    /// no savepoint left, this fails, and nothing more is run outside of a transaction.
-    fn make(&mut self, change: &mut dyn Grouped) -> QueryResult<()> {
+    /// One refusal takes nothing from the others.
+    fn make_apart(&mut self, change: &mut dyn Grouped) -> QueryResult<()> {
         Savepoint.run(&mut self.connection)?;
-        let made = catch_unwind(AssertUnwindSafe(|| change.make(&mut self.connection)));
-        if !made.unwrap_or(false) {
+        if !self.make(change) {
+            // Nor is there a savepoint left on a full disk.
             RollbackToSavepoint.run(&mut self.connection)?;
         }
         Release.run(&mut self.connection)
+    }
+
+    fn make(&mut self, change: &mut dyn Grouped) -> bool {
+        catch_unwind(AssertUnwindSafe(|| change.make(&mut self.connection))).unwrap_or(false)
     }
 
     /// Whatever of a transaction is left goes with the connection. On failure the old one stays, without it, and the next
