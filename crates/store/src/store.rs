@@ -143,16 +143,16 @@ impl Store {
         }
     }
 
-    /// The same for queries that find a few rows by their keys, and are over at once: where the database is a file, on the
-    /// calling thread.
-    pub async fn find<T, F>(&self, queries: F) -> Result<T, StoreError>
+    /// The same for one query that finds a few rows by their keys, and is over at once: where the database is a file, on the
+    /// calling thread, and without a transaction around it.
+    pub async fn find<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         match &*self.backend {
-            Backend::Sqlite(sqlite) => sqlite.find(queries).await,
-            Backend::Postgres(postgres) => postgres.read(queries).await,
+            Backend::Sqlite(sqlite) => sqlite.find(query).await,
+            Backend::Postgres(postgres) => postgres.read(query).await,
         }
     }
 

@@ -72,15 +72,15 @@ impl Sqlite {
     }
 
     /// Reads on this very thread, if a connection is free: a few rows are found in less time than it takes to wake another
-    /// thread up.
-    pub(crate) async fn find<T, F>(&self, queries: F) -> Result<T, StoreError>
+    /// thread up. One query sees one state by itself.
+    pub(crate) async fn find<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         match self.readers.try_get() {
-            Some(mut connection) => read::consistently(&mut connection, queries),
-            None => self.read(queries).await,
+            Some(mut connection) => query(&mut Read { connection: &mut connection }),
+            None => self.read(query).await,
         }
     }
 
