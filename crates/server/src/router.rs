@@ -16,12 +16,11 @@ use crate::{feed, health, metrics, simplejwt, well_known};
 
 /// Every route of the product.
 fn routes(routes: &mut ServiceConfig) {
-    let simplejwt = |route: Route, endpoint| simplejwt::dialect(route).route(endpoint);
+    simplejwt::route(routes, Route::Obtain, || post().to(simplejwt::obtain));
+    simplejwt::route(routes, Route::Refresh, || post().to(simplejwt::refresh));
+    simplejwt::route(routes, Route::Verify, || post().to(simplejwt::verify));
+    simplejwt::route(routes, Route::Blacklist, || post().to(simplejwt::blacklist));
     routes
-        .service(simplejwt(Route::Obtain, post().to(simplejwt::obtain)))
-        .service(simplejwt(Route::Refresh, post().to(simplejwt::refresh)))
-        .service(simplejwt(Route::Verify, post().to(simplejwt::verify)))
-        .service(simplejwt(Route::Blacklist, post().to(simplejwt::blacklist)))
         .service(document(Route::Jwks, well_known::jwks))
         .service(document(Route::AuthorizationServer, well_known::authorization_server))
         .service(document(Route::Revocations, feed::revocations))

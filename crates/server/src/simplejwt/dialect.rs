@@ -3,17 +3,27 @@ use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
-use actix_web::{Error, HttpRequest, HttpResponse, Resource, web};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Error, HttpRequest, HttpResponse, Resource};
 use serde_json::json;
 
 use super::error::SimpleJwtError;
 use crate::app::App;
 use crate::metrics::Route;
 
-/// An endpoint of the dialect, with and without the trailing slash: content negotiation before anything else, the
-/// headers that every answer carries, and OPTIONS and 405 for what is not POST.
-pub fn dialect(
+/// An endpoint of the dialect, with and without the trailing slash. Two resources, for one with two paths is found by a
+/// regular expression, which everything pays that is looked for behind it.
+pub fn route(routes: &mut ServiceConfig, route: Route, endpoint: impl Fn() -> actix_web::Route) {
+    for path in [route.path().to_owned(), format!("{}/", route.path())] {
+        routes.service(resource(route, &path).route(endpoint()));
+    }
+}
+
+/// Content negotiation before anything else, the headers that every answer carries, and OPTIONS and 405 for what is not
+/// POST.
+fn resource(
     route: Route,
+    path: &str,
 ) -> Resource<
     impl ServiceFactory<
         ServiceRequest,
@@ -23,8 +33,7 @@ pub fn dialect(
         InitError = (),
     > + use<>,
 > {
-    let path = route.path();
-    web::resource([path.to_owned(), format!("{path}/")])
+    web::resource(path)
         .app_data(route)
         .default_service(web::to(other_method))
         .wrap(from_fn(negotiate))

@@ -12,7 +12,7 @@ mod text;
 mod verify;
 
 pub use blacklist::blacklist;
-pub use dialect::dialect;
+pub use dialect::route;
 pub use obtain::obtain;
 pub use refresh::refresh;
 pub use verify::verify;
