@@ -42,9 +42,14 @@ const SAYS: char = '@';
 
 #[test]
 fn of_sixteen_processes_one_rotates_and_every_token_verifies() {
-    let authority = authority();
+    one_of_many_rotates(&Authority::configured(&configuration()));
+}
+
+/// Lets all of them try, on an authority of [`configuration`] that is not set up yet.
+pub(crate) fn one_of_many_rotates(authority: &Authority) {
+    authority.set_up();
     let server = authority.start();
-    let keeper = Keeper::of(&authority);
+    let keeper = Keeper::of(authority);
     let (before, address) = (keeper.table().keys.len(), server.address);
     let guarded = AtomicBool::new(true);
     let longest_keepers: Vec<_> = (0..4)
@@ -77,12 +82,12 @@ fn of_sixteen_processes_one_rotates_and_every_token_verifies() {
                 }
             },
             || {
-                let mut rotators: Vec<_> = (0..PROCESSES).map(|_| Rotator::start(&authority)).collect();
+                let mut rotators: Vec<_> = (0..PROCESSES).map(|_| Rotator::start(authority)).collect();
                 for _ in 0..GUARDED {
                     rotations += round(&mut rotators, &keeper, ES256, Haste::Guarded);
                 }
                 for _ in 0..COMMANDED {
-                    rotations += commands(&authority, &keeper);
+                    rotations += commands(authority, &keeper);
                 }
                 guarded.store(false, Ordering::Relaxed);
                 for _ in 0..RSA {
@@ -106,11 +111,9 @@ fn of_sixteen_processes_one_rotates_and_every_token_verifies() {
 }
 
 /// Access tokens are signed with ES256, whose keys are made quickly, and refresh tokens with RS256.
-fn authority() -> Authority {
+pub(crate) fn configuration() -> String {
     let settings = [CONFIGURATION, SHORT_INTERVALS, "access_token_algorithm = \"ES256\"\n"].concat();
-    let authority = Authority::configured(&settings.replace("lifetime = \"2s\"", "lifetime = \"4s\""));
-    authority.set_up();
-    authority
+    settings.replace("lifetime = \"2s\"", "lifetime = \"4s\"")
 }
 
 /// At every moment one key of each line is active, and one staged. How many moments that were.

@@ -10,7 +10,11 @@ use crate::authority::{Authority, CONFIGURATION};
 
 /// An authority whose database is there.
 fn authority_on(database: &str) -> Authority {
-    Authority::configured(&CONFIGURATION.replace("sqlite:attesto.db", database))
+    configured_on(database, CONFIGURATION)
+}
+
+fn configured_on(database: &str, configuration: &str) -> Authority {
+    Authority::configured(&configuration.replace("sqlite:attesto.db", database))
 }
 
 /// A command of the same authority, with a database that is reached another way.

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 use attesto_cluster::Scratch;
 use serde_json::Value;
 
-use super::authority_on;
+use super::{authority_on, configured_on};
 use crate::authority::Authority;
 use crate::http::get;
 use crate::process::{run, until};
+use crate::rotate_many::{configuration, one_of_many_rotates};
 use crate::server::{Credentials, Server};
 
 const MANY: usize = 16;
@@ -58,6 +59,12 @@ fn of_many_that_set_up_one_database_one_does_and_then_all_serve_it() {
         assert_eq!(server.verify(&pair.access).status, 200);
     }
     assert_eq!(authority.json(&["keys", "list"]).as_array().unwrap().len(), keys.as_array().unwrap().len());
+}
+
+#[test]
+fn of_sixteen_processes_one_rotates_and_every_token_verifies() {
+    let database = Scratch::new().unwrap();
+    one_of_many_rotates(&configured_on(&database.url(), &configuration()));
 }
 
 #[test]
