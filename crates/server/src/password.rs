@@ -1,33 +1,26 @@
+mod hash;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Algorithm, Argon2, Params, Version};
 use attesto_core::{Password, PasswordHash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use self::hash::{Memory, NOBODY, hash, verify};
 use crate::unavailable::Unavailable;
 
 /// How long a password may wait for its turn.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// A stored hash that asks for more memory (in KiB) was not written by us, and is refused unread.
-const MAX_MEMORY: u32 = 256 * 1024;
-
-/// Compared with when there is no user, so that an unknown name costs what a wrong password costs. No password is known for it,
-/// and none would count.
-const NOBODY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGF0IGFsbC4uLg$aXRzIHBhc3N3b3JkIGlzIGtub3duIHRvIG5vIG9uZS4";
-
 /// Hashes passwords with Argon2id (RFC 9106), a few at a time.
 #[derive(Clone)]
 pub struct Passwords {
     permits: Arc<Semaphore>,
+    memory: Arc<Memory>,
     capacity: usize,
     waiting: Arc<AtomicUsize>,
     rejected: Arc<AtomicU64>,
@@ -55,6 +48,7 @@ impl Passwords {
     fn at_once(capacity: usize) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(capacity)),
+            memory: Arc::default(),
             capacity,
             waiting: Arc::default(),
             rejected: Arc::default(),
@@ -84,7 +78,8 @@ impl Passwords {
     ) -> Result<bool, Unavailable> {
         let known = stored.is_some();
         let against = stored.unwrap_or_else(|| PasswordHash::new(NOBODY.to_owned()));
-        self.in_turn(move || verify(&password, &against)).await.map(|matches| matches && known)
+        let memory = Arc::clone(&self.memory);
+        self.in_turn(move || verify(&password, &against, &memory)).await.map(|matches| matches && known)
     }
 
     /// The permit goes into the task: a client that hangs up does not make room for a further hash.
@@ -133,60 +128,12 @@ impl Default for Passwords {
     }
 }
 
-fn hash(password: &Password) -> Result<PasswordHash, Unavailable> {
-    let hashed =
-        hasher().hash_password(password.expose().as_bytes()).map_err(|_| Unavailable::PasswordHash)?;
-    Ok(PasswordHash::new(hashed.to_string()))
-}
-
-fn verify(password: &Password, stored: &PasswordHash) -> Result<bool, Unavailable> {
-    let stored = Phc::new(stored.expose()).map_err(|_| Unavailable::PasswordHash)?;
-    let params = Params::try_from(&stored).map_err(|_| Unavailable::PasswordHash)?;
-    if params.m_cost() > MAX_MEMORY {
-        return Err(Unavailable::PasswordHash);
-    }
-    Ok(hasher().verify_password(password.expose().as_bytes(), &stored).is_ok())
-}
-
-/// OWASP's second choice of parameters: 19 MiB, two passes, one lane.
-fn hasher() -> Argon2<'static> {
-    let params = Params::new(19 * 1024, 2, 1, None).unwrap_or_default();
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn typed(text: &str) -> Password {
         Password::typed(text.to_owned())
-    }
-
-    #[test]
-    fn only_the_whole_password_matches() {
-        let long = "p".repeat(Password::MAX_BYTES - 1);
-        let stored = hash(&typed(&format!("{long}a"))).unwrap();
-        assert!(stored.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(verify(&typed(&format!("{long}a")), &stored).unwrap());
-        assert!(!verify(&typed(&format!("{long}b")), &stored).unwrap());
-        assert!(!verify(&typed(&long), &stored).unwrap());
-    }
-
-    #[test]
-    fn a_hash_that_wants_gigabytes_is_refused_unread() {
-        let honest = hash(&typed("x")).unwrap();
-        let greedy = PasswordHash::new(honest.expose().replace("m=19456", "m=4194304"));
-        assert!(matches!(verify(&typed("x"), &greedy), Err(Unavailable::PasswordHash)));
-    }
-
-    #[test]
-    fn nobody_costs_what_somebody_costs() {
-        let (nobody, somebody) = (Phc::new(NOBODY).unwrap(), hash(&typed("x")).unwrap());
-        let somebody = Phc::new(somebody.expose()).unwrap();
-        assert_eq!((nobody.algorithm, nobody.version), (somebody.algorithm, somebody.version));
-        assert_eq!(Params::try_from(&nobody).unwrap(), Params::try_from(&somebody).unwrap());
-        let lengths = |phc: &Phc| (phc.salt.unwrap().len(), phc.hash.unwrap().as_bytes().len());
-        assert_eq!(lengths(&nobody), lengths(&somebody));
     }
 
     #[actix_web::test]
