@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     const TREE: &str = "\
-attesto-verifier v0.3.0 (crates/verifier)
+attesto-verifier v0.4.0 (crates/verifier)
 actix-rt v2.15.0
 actixish v1.0.0
 actixish v1.1.0

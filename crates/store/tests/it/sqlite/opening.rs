@@ -64,7 +64,7 @@ async fn a_damaged_database_is_not_called_a_foreign_one() {
 
 #[tokio::test]
 async fn a_database_that_needs_a_newer_program_is_refused_and_left_alone() {
-    for needed in ["99.0.0", "0.3.1", "0.3.0.1", "soon"] {
+    for needed in ["99.0.0", "0.4.1", "0.4.0.1", "soon"] {
         let (folder, url) = closed_after(&requires(needed)).await;
         let before = listing(folder.path());
         let refused = refused(&url);
@@ -72,7 +72,7 @@ async fn a_database_that_needs_a_newer_program_is_refused_and_left_alone() {
         assert_eq!((named.as_str(), *this), (needed, env!("CARGO_PKG_VERSION")));
         assert_eq!(listing(folder.path()), before, "{needed}");
     }
-    for needed in ["0.0.9", "0.1.0", "0.2.0", "0.3.0"] {
+    for needed in ["0.0.9", "0.1.0", "0.2.0", "0.3.0", "0.4.0"] {
         let (_folder, url) = closed_after(&requires(needed)).await;
         Store::open(&url).unwrap();
     }
