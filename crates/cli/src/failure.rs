@@ -1,7 +1,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use attesto_keyring::KeyringError;
+use attesto_keyring::{AuditHeadError, KeyringError};
 use attesto_server::config::ConfigError;
 use attesto_server::{AuditError, KeyError, StartError};
 use attesto_store::{OpenError, RestoreError, StoreError};
@@ -21,6 +21,9 @@ const CONFIGURATION: u8 = 78;
 /// `EX_TEMPFAIL` of sysexits: the same will do later.
 const TEMPORARY: u8 = 75;
 
+/// `EX_DATAERR` of sysexits: what stands in the database is not what was written there.
+const BROKEN: u8 = 65;
+
 impl Failure {
     /// A failure of the command itself.
     pub fn new(line: impl Into<String>) -> Self {
@@ -30,6 +33,11 @@ impl Failure {
     /// A failure that time heals.
     pub fn temporary(line: impl Into<String>) -> Self {
         Self { line: line.into(), code: TEMPORARY }
+    }
+
+    /// The audit does not say any more what it said.
+    pub fn broken(line: impl Into<String>) -> Self {
+        Self { line: line.into(), code: BROKEN }
     }
 
     /// The process's exit code.
@@ -72,7 +80,18 @@ impl From<KeyError> for Failure {
 
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
-        Self::new(error.to_string())
+        let line = error.to_string();
+        match error {
+            AuditError::Store(_) => Self::new(line),
+            AuditError::Head(AuditHeadError::KekMissing { .. }) => Self { line, code: CONFIGURATION },
+            AuditError::OlderServers { .. } | AuditError::RenewedMeanwhile => Self::temporary(line),
+            AuditError::Head(AuditHeadError::Altered)
+            | AuditError::HeadMissing { .. }
+            | AuditError::HeadSetBack { .. }
+            | AuditError::WentBack { .. }
+            | AuditError::Replaced { .. }
+            | AuditError::Broken(_) => Self::broken(line),
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub enum Event {
     KeyRewrapped,
     /// All keys were bound together by a ledger, for the first time.
     LedgerBegun,
+    /// The chain of the audit was given up, and another one begins.
+    AuditRenewed,
 }
 
 /// The text names no event.
@@ -74,7 +76,7 @@ pub struct UnknownEvent;
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Initialised,
         Self::SignedIn,
         Self::SignInRefused,
@@ -103,6 +105,7 @@ impl Event {
         Self::KeyCompromised,
         Self::KeyRewrapped,
         Self::LedgerBegun,
+        Self::AuditRenewed,
     ];
 
     /// The stored text.
@@ -136,6 +139,7 @@ impl Event {
             Self::KeyCompromised => "key_compromised",
             Self::KeyRewrapped => "key_rewrapped",
             Self::LedgerBegun => "ledger_begun",
+            Self::AuditRenewed => "audit_renewed",
         }
     }
 }

@@ -5,7 +5,10 @@
 
 mod audience;
 mod audit;
+mod audit_break;
 mod audit_chain;
+mod audit_purge;
+mod audit_walk;
 mod authority;
 mod claims;
 mod client;
@@ -30,9 +33,10 @@ mod white_space;
 
 pub use audience::{AudienceRefused, parse_audience};
 pub use audit::{Actor, AuditEvent, AuditFilter, Event, RecordedEvent, UnknownEvent};
-pub use audit_chain::{
-    AuditBreak, AuditHead, AuditLink, AuditPlace, AuditSearch, AuditWalk, ChainedEvent, SealedAuditHead,
-};
+pub use audit_break::AuditBreak;
+pub use audit_chain::{AuditEdition, AuditHead, AuditLink, AuditPlace, ChainedEvent, SealedAuditHead};
+pub use audit_purge::AuditPurge;
+pub use audit_walk::{AuditSearch, AuditWalk};
 pub use authority::{Authority, AuthorityId};
 pub use claims::{ClaimsRefused, CustomClaims};
 pub use client::{Client, ClientId, ClientKind};

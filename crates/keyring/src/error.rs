@@ -72,7 +72,7 @@ pub enum KekError {
 pub enum AuditHeadError {
     /// None of the configured key-encryption keys made its MAC.
     #[error(
-        "the head of the audit stands under the key-encryption key {:?}, which is not configured; add the file of that key to the list",
+        "the head of the audit stands under the key-encryption key {:?}, which is not configured; add the file of that key to the list, or begin another chain with `attesto audit renew` if it is lost",
         kek_id.0
     )]
     KekMissing {

@@ -71,11 +71,21 @@ async fn follow_clock(app: web::Data<App>) {
 async fn purge_forever(app: web::Data<App>, audit_lifetime: Duration) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = None;
     loop {
         ticks.tick().await;
-        if let Err(cause) = purge(&app.store, &app.audit, app.clock.now(), audit_lifetime).await {
-            tracing::warn!(%cause, "expired rows could not be removed; trying again later");
+        let error = purge(&app.store, &app.audit, app.clock.now(), audit_lifetime).await.err();
+        let cause = error.as_ref().map(ToString::to_string);
+        if cause != trouble {
+            match error {
+                Some(AuditError::Store(cause)) => {
+                    tracing::warn!(%cause, "expired rows could not be removed; trying again later");
+                }
+                Some(AuditError::OlderServers { .. }) | None => {}
+                Some(cause) => tracing::error!(%cause, "old rows of the audit are not removed; trying again"),
+            }
         }
+        trouble = cause;
     }
 }
 

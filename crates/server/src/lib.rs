@@ -46,7 +46,7 @@ pub use router::application;
 pub use serve::serve;
 pub use start::{Environment, StartError, audit_chain, keeper, open};
 pub use telemetry::{LogFormat, log_to_stderr};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use tokens::{access_keys, refresh_keys};
 pub use unavailable::Unavailable;
 

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::app::App;
+use crate::audit::seal_before_stop;
 use crate::config::Settings;
 use crate::jobs::Jobs;
 use crate::keys::sign_off;
@@ -72,9 +73,7 @@ pub async fn serve(
     listening();
     server.await?;
     jobs.stop();
-    if let Err(cause) = app.audit.seal(app.clock.now()).await {
-        tracing::warn!(%cause, "the newest rows of the audit are not sealed; the next server does it");
-    }
+    seal_before_stop(&app).await;
     if let Err(cause) = sign_off(&app).await {
         tracing::warn!(%cause, "this server is shown as running for another half minute");
     }

@@ -22,13 +22,8 @@ pub(crate) struct EventRow {
 }
 
 impl Read<'_> {
-    /// The newest events, newest first.
-    pub fn list_audit_events(&mut self, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.list_audit_events_of(&AuditFilter::default(), limit)
-    }
-
     /// The newest events that fit, newest first.
-    pub fn list_audit_events_of(
+    pub fn list_audit_events(
         &mut self,
         filter: &AuditFilter,
         limit: i64,
@@ -65,6 +60,11 @@ impl Read<'_> {
 impl Write<'_> {
     /// Records what happened, in the transaction in which it happens. It gets its place in the chain afterwards.
     pub fn record(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
+        self.record_at(event, None)
+    }
+
+    /// The same in a place that is taken from it again.
+    pub(crate) fn record_at(&mut self, event: &AuditEvent, seq: Option<i64>) -> Result<(), StoreError> {
         let (actor, request_id) = match &event.actor {
             Actor::Operator(name) => (format!("operator:{name}"), None),
             Actor::Request { address, request_id } => (format!("address:{address}"), Some(request_id)),
@@ -81,6 +81,7 @@ impl Write<'_> {
                 audit_events::session_id.eq(event.session_id.as_ref().map(|id| &id.0)),
                 audit_events::reason.eq(event.reason.as_deref()),
                 audit_events::kid.eq(event.kid.as_deref()),
+                audit_events::chain_seq.eq(seq),
             ))
             .execute(self.connection)?;
         Ok(())

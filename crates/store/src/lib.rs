@@ -33,7 +33,7 @@ mod throttle;
 mod url;
 mod user;
 
-pub use audit_chain::Unsealed;
+pub use audit_chain::{Renewed, Unsealed};
 pub use authority::Bounds;
 pub use client::ClientSettings;
 pub use distribution::{Distributed, Distribution};

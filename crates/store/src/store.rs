@@ -204,7 +204,7 @@ impl DerefMut for Write<'_> {
 
 #[cfg(test)]
 mod tests {
-    use attesto_core::{Actor, AuditEvent, Event, Instant};
+    use attesto_core::{Actor, AuditEvent, AuditFilter, Event, Instant};
     use diesel::connection::SimpleConnection;
 
     use super::*;
@@ -240,6 +240,9 @@ mod tests {
         assert!(failed.unwrap_err().to_string().contains("full"));
         limit(u32::MAX).await.unwrap();
         store.write(move |write| write.record(&event)).await.unwrap();
-        assert_eq!(store.read(|read| read.list_audit_events(10)).await.unwrap().len(), 1);
+        assert_eq!(
+            store.read(|read| read.list_audit_events(&AuditFilter::default(), 10)).await.unwrap().len(),
+            1
+        );
     }
 }

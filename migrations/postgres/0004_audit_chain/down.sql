@@ -1,6 +1,5 @@
 UPDATE schema_requirement SET minimum_binary = '0.3.0';
 DROP TABLE audit_head;
 DROP INDEX audit_events_by_place;
-DROP INDEX audit_events_to_seal;
 ALTER TABLE audit_events DROP COLUMN chain_hash;
 ALTER TABLE audit_events DROP COLUMN chain_seq;

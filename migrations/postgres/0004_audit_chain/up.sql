@@ -2,9 +2,8 @@
 ALTER TABLE audit_events ADD COLUMN chain_seq BIGINT;
 ALTER TABLE audit_events ADD COLUMN chain_hash BYTEA;
 
--- Whoever writes a row pays for the small index alone, which holds what is not sealed yet.
-CREATE INDEX audit_events_to_seal ON audit_events (id) WHERE chain_seq IS NULL;
-CREATE UNIQUE INDEX audit_events_by_place ON audit_events (chain_seq) WHERE chain_seq IS NOT NULL;
+-- Rows without a place stand together in it, in the order in which they get one.
+CREATE INDEX audit_events_by_place ON audit_events (chain_seq, id);
 
 -- One row, made when a server seals for the first time: how far the chain goes, and up to where it was removed.
 CREATE TABLE audit_head (
@@ -20,5 +19,6 @@ CREATE TABLE audit_head (
     mac BYTEA NOT NULL
 );
 
--- A program of 0.3.0 without the chain leaves the new columns empty, and others seal its rows.
+-- A program of 0.3.0 leaves the new columns empty. It also removes old rows without moving the head, so no chain begins while
+-- one runs.
 UPDATE schema_requirement SET minimum_binary = '0.3.0';

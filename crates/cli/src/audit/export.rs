@@ -102,6 +102,9 @@ impl Export {
                 return Ok(count);
             }
             for row in page {
+                if row.seq != previous.seq + 1 {
+                    return Err(gap(store, previous.seq + 1).await?);
+                }
                 let next = At { seq: row.seq, hash: row.hash };
                 if (from..to_before).contains(&row.event.at) {
                     serde_json::to_writer(&mut *to, &Line::new(row, previous.hash))
@@ -133,6 +136,21 @@ impl Export {
         let row = row.into_iter().find(|row| row.seq == after);
         Ok(At { seq: after, hash: row.and_then(|row| row.hash) })
     }
+}
+
+/// Why the row behind the last one is not `seq`.
+async fn gap(store: &Store, seq: i64) -> Result<Stopped, StoreError> {
+    let head = store.read(|tx| tx.find_audit_head()).await?;
+    let is_removed = head.is_some_and(|sealed| sealed.head.purged.seq >= seq);
+    Ok(Stopped::Other(if is_removed {
+        Failure::temporary(
+            "old rows of the audit were removed meanwhile, and the export would have a gap; do it again",
+        )
+    } else {
+        Failure::broken(format!(
+            "row {seq} of the audit is not where it belongs; see what `attesto audit verify` says"
+        ))
+    }))
 }
 
 /// A place whose hash may not be there.

@@ -43,7 +43,7 @@ impl List {
             .read(move |tx| {
                 let limit = self.limit;
                 let filter = self.filter(tx)?;
-                tx.list_audit_events_of(&filter, limit)
+                tx.list_audit_events(&filter, limit)
             })
             .await?;
         let events: Vec<Shown> = events.into_iter().map(Shown::from).collect();

@@ -1,9 +1,15 @@
 //! `attesto audit`: what happened, and whether the table still says what it said.
 
+mod broken;
+mod check;
 mod export;
 mod list;
 mod moment;
+mod noted;
+mod progress;
+mod renew;
 mod verify;
+mod whole;
 
 use attesto_core::{Instant, RecordedEvent};
 use clap::Subcommand;
@@ -20,6 +26,7 @@ pub enum Audit {
     List(list::List),
     Verify(verify::Verify),
     Export(export::Export),
+    Renew(renew::Renew),
 }
 
 /// An event, for programs.
@@ -44,6 +51,7 @@ impl Audit {
             Self::List(list) => list.run(place, output).await,
             Self::Verify(verify) => verify.run(place, output).await,
             Self::Export(export) => export.run(place, output).await,
+            Self::Renew(renew) => renew.run(place, output).await,
         }
     }
 }

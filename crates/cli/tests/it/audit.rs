@@ -8,9 +8,12 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, CONFIGURATION};
-use crate::process::run;
+use crate::process::{run, until};
 
 const PAGE: &str = "../../docs/operations/audit.md";
+
+/// The exit code for an audit that is broken.
+const BROKEN: i32 = 65;
 
 /// An authority whose server has run, and has sealed everything.
 fn sealed() -> Authority {
@@ -98,9 +101,15 @@ fn what_is_wrong_is_named() {
         (
             "DELETE FROM audit_head; INSERT INTO audit_head SELECT * FROM old_head".to_owned(),
             Some(-2),
-            "the head was set back: it ends the chain at row ",
+            "the head of the audit was set back: it ends the chain at row ",
         ),
         ("DELETE FROM audit_head".to_owned(), None, "rows of the audit are sealed up to "),
+        ("UPDATE audit_head SET hash = x'00'".to_owned(), None, "the head of the audit was altered"),
+        (added(0), Some(0), "row 0 is out of place"),
+        (added(4), Some(4), "row 4 is out of place"),
+        (added(rows), Some(rows), &format!("row {rows} is out of place")),
+        (added(rows + 1), Some(rows), "the head of the audit was set back"),
+        (added(i64::MIN), None, "1 row too many has a place in the chain"),
         (
             "DELETE FROM audit_head; UPDATE audit_events SET chain_seq = NULL, chain_hash = NULL".to_owned(),
             None,
@@ -115,19 +124,40 @@ fn what_is_wrong_is_named() {
         fs::write(authority.data().join("attesto.db"), &whole).unwrap();
         authority.sqlite(&statements);
         authority.settle();
-        let line = authority.run(&["audit", "verify"]).refused(1);
+        let line = authority.run(&["audit", "verify"]).refused(BROKEN);
         assert!(line.starts_with(&format!("the audit is broken: {problem}")), "{statements}: {line}");
         let (code, said, _) = authority.run(&["audit", "verify", "--json"]).any();
         let said: Value = serde_json::from_str(&said).unwrap();
-        assert_eq!((code, &said["intact"]), (Some(1), &json!(false)), "{statements}");
+        assert_eq!((code, &said["intact"]), (Some(BROKEN), &json!(false)), "{statements}");
         if seq != Some(-2) {
             assert_eq!(said["seq"], json!(seq), "{statements}");
         }
     }
     fs::write(authority.data().join("attesto.db"), &whole).unwrap();
     authority.sqlite("UPDATE audit_head SET kek_id = 'gone'");
-    let line = authority.run(&["audit", "verify"]).refused(1);
+    let line = authority.run(&["audit", "verify"]).refused(78);
     assert!(line.contains("\"gone\", which is not configured"), "{line}");
+}
+
+/// One more row, in a place that is somebody else's or nobody's.
+fn added(place: i64) -> String {
+    // As SQLite reads the lowest number.
+    let place = if place == i64::MIN { "-9223372036854775807 - 1".to_owned() } else { place.to_string() };
+    format!(
+        "INSERT INTO audit_events (at, event, actor, chain_seq) VALUES (1, 'signed_in', 'server', {place})"
+    )
+}
+
+/// It would be on neither page.
+#[test]
+fn a_row_too_many_at_the_end_of_a_page_is_missed_by_nobody() {
+    let authority = sealed();
+    authority.sqlite(&many(2500));
+    serve_once(&authority);
+    authority.run(&["audit", "verify"]).done();
+    authority.sqlite(&added(1000));
+    let line = authority.run(&["audit", "verify"]).refused(BROKEN);
+    assert!(line.ends_with("1 row too many has a place in the chain"), "{line}");
 }
 
 /// Somebody who has the key-encryption key can write another chain, and an older copy of a database is a whole one.
@@ -146,27 +176,32 @@ fn what_was_noted_elsewhere_is_compared() {
     verify(&place).done();
 
     let other = format!("{}:{}", noted["last_seq"], later["hash"].as_str().unwrap());
-    let line = verify(&other).refused(1);
-    assert!(line.contains("has not the hash that was noted"), "{line}");
+    let line = verify(&other).refused(BROKEN);
+    assert!(line.contains("has not the hash that was noted") && line.contains("restored"), "{line}");
     authority.settle();
     fs::write(authority.data().join("attesto.db"), older).unwrap();
     verify(&place).done();
-    let line = verify(&format!("{}:{}", later["last_seq"], later["hash"].as_str().unwrap())).refused(1);
+    let line = verify(&format!("{}:{}", later["last_seq"], later["hash"].as_str().unwrap())).refused(BROKEN);
     assert!(line.contains("the database is an older copy of itself"), "{line}");
     for wrong in ["7", "7:ab", "x:00"] {
         assert_eq!(verify(wrong).any().0, Some(2), "{wrong}");
     }
 }
 
+/// So many rows, of long ago.
+fn many(count: u32) -> String {
+    format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+         INSERT INTO audit_events (at, event, actor, request_id, user_id, reason) \
+         SELECT 1000 * i, 'signed_in', 'address:::' || i, 'r-' || i, CASE i % 2 WHEN 0 THEN 'ä\"' || i END, '' FROM n"
+    )
+}
+
 #[test]
 fn an_export_is_checked_by_the_program_that_is_documented() {
     let authority = sealed();
     // More than a page, with texts of every kind.
-    authority.sqlite(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
-         INSERT INTO audit_events (at, event, actor, request_id, user_id, reason) \
-         SELECT 1000 * i, 'signed_in', 'address:::' || i, 'r-' || i, CASE i % 2 WHEN 0 THEN 'ä\"' || i END, '' FROM n",
-    );
+    authority.sqlite(&many(2500));
     serve_once(&authority);
     let whole = authority.json(&["audit", "verify"]);
     let file = authority.data().join("audit.jsonl");
@@ -219,6 +254,113 @@ fn an_export_has_what_was_asked_for() {
 }
 
 #[test]
+fn an_export_has_no_gap() {
+    let authority = sealed();
+    authority.sqlite("DELETE FROM audit_events WHERE chain_seq = 3");
+    let line = authority.run(&["audit", "export", "--output", "audit.jsonl"]).refused(BROKEN);
+    assert!(line.starts_with("row 3 of the audit is not where it belongs"), "{line}");
+    authority.run(&["audit", "export", "--after", "3"]).done();
+}
+
+/// Whoever reads the chain while its beginning moves is told so, and is told nothing wrong.
+#[test]
+fn a_purge_beside_it_disturbs_neither_verify_nor_export() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    // Nothing is sealed yet: that is no alteration.
+    authority.sqlite(&format!("UPDATE audit_events SET at = 0; {}", many(20_000)));
+    let server = authority.start();
+    let mut first = 1;
+    while first < 20_000 {
+        let (code, said, error) = authority.run(&["audit", "verify", "--json"]).any();
+        assert!(code == Some(0) || code == Some(75) || error.contains("there is no chain"), "{said} {error}");
+        if code == Some(0) {
+            let whole: Value = serde_json::from_str(&said).unwrap();
+            first = whole["first_seq"].as_i64().unwrap();
+        }
+        let (code, said, error) = authority.run(&["audit", "export"]).any();
+        assert!(code == Some(0) || code == Some(75) || error.contains("nothing is sealed yet"), "{error}");
+        let seqs: Vec<_> = lines(&said).iter().map(|line| line["seq"].as_i64().unwrap()).collect();
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{error}");
+    }
+    server.stop();
+    let line = authority.run(&["audit", "verify", "--expect", &format!("7:{}", "00".repeat(32))]).refused(1);
+    assert!(line.starts_with("row 7 was noted, and cannot be compared any more"), "{line}");
+}
+
+#[test]
+fn a_broken_chain_is_given_up_for_another_one() {
+    let authority = sealed().with("SUDO_USER", "grace");
+    let noted = authority.json(&["audit", "verify"]);
+    let place = format!("{}:{}", noted["last_seq"], noted["hash"].as_str().unwrap());
+    let server = authority.start();
+    authority.sqlite("DELETE FROM audit_events WHERE chain_seq = 3");
+    authority.run(&["audit", "verify"]).refused(BROKEN);
+    let unsure = authority.run(&["audit", "renew"]).refused(1);
+    assert!(unsure.contains("(row 3 is missing)") && unsure.contains("Give --yes if so"), "{unsure}");
+    authority.run(&["audit", "verify"]).refused(BROKEN);
+
+    let said = authority.json(&["audit", "renew", "--yes", "--reason", "it was the backup"]);
+    assert!(said["behind"].as_i64() >= noted["last_seq"].as_i64(), "{said}");
+    until("the running server seals it", || {
+        let (code, said, _) = authority.run(&["audit", "verify", "--json"]).any();
+        let said: Value = serde_json::from_str(&said).unwrap();
+        (code == Some(0) && said["unsealed"] == 0).then_some(())
+    });
+    let whole = authority.json(&["audit", "verify"]);
+    assert_eq!(whole["first_seq"].as_i64(), said["behind"].as_i64().map(|behind| behind + 1));
+    let event = &authority.json(&["audit", "list", "--event", "audit_renewed"])[0];
+    let reason = event["reason"].as_str().unwrap();
+    assert!(reason.starts_with("it was the backup; row 3 is missing; it ended at "), "{reason}");
+    assert_eq!(event["actor"], "operator:grace");
+    let line = authority.run(&["audit", "verify", "--expect", &place]).refused(1);
+    assert!(line.contains("`attesto audit renew` began another chain"), "{line}");
+    server.stop();
+    authority.run(&["audit", "verify"]).done();
+    let exported = authority.run(&["audit", "export"]).done().lines().count();
+    assert_eq!(json!(exported), whole["rows"]);
+}
+
+/// Whatever became of the head.
+#[test]
+fn a_chain_without_a_head_that_anybody_believes_is_given_up_too() {
+    let authority = sealed();
+    authority.settle();
+    let whole = authority.file("attesto.db");
+    for (statement, code, found) in [
+        ("DELETE FROM audit_head", BROKEN, "rows of the audit are sealed up to "),
+        ("UPDATE audit_head SET seq = 0, hash = x'00'", BROKEN, "the head of the audit was altered"),
+        (
+            "UPDATE audit_head SET kek_id = 'gone'",
+            78,
+            "the head of the audit stands under the key-encryption key",
+        ),
+        (
+            "UPDATE audit_events SET chain_seq = 9223372036854775807 WHERE chain_seq = 2",
+            BROKEN,
+            "the head of the audit was set back",
+        ),
+        // What an interruption leaves.
+        (
+            "DELETE FROM audit_head; UPDATE audit_events SET chain_seq = NULL, chain_hash = NULL WHERE chain_seq < 5",
+            BROKEN,
+            "rows of",
+        ),
+    ] {
+        fs::write(authority.data().join("attesto.db"), &whole).unwrap();
+        authority.sqlite(statement);
+        authority.settle();
+        authority.run(&["audit", "verify"]).refused(code);
+        let said = authority.json(&["audit", "renew", "--yes"]);
+        assert!(said["found"].as_str().unwrap().starts_with(found), "{statement}: {said}");
+        serve_once(&authority);
+        let whole = authority.json(&["audit", "verify"]);
+        assert_eq!(whole["unsealed"], json!(0), "{statement}");
+        authority.settle();
+    }
+}
+
+#[test]
 fn a_list_has_what_was_asked_for() {
     let authority = sealed();
     let count =
@@ -251,8 +393,15 @@ fn the_chain_comes_under_another_key_encryption_key() {
     let authority = sealed();
     authority.run(&["keys", "new-kek", authority.data().join("new").to_str().unwrap()]).done();
     let authority = authority.with("ATTESTO_KEY_ENCRYPTION_KEYS", "new,kek");
-    let (code, ..) = authority.run(&["keys", "rewrap"]).any();
-    assert_eq!(code, Some(0));
+    authority.sqlite("CREATE TABLE old_head AS SELECT * FROM audit_head");
+    let rewrap = || authority.run(&["keys", "rewrap"]).any();
+    assert_eq!(rewrap().0, Some(0));
+    // As a program of before the chain leaves it.
+    authority.sqlite("DELETE FROM audit_head; INSERT INTO audit_head SELECT * FROM old_head");
+    for nothing in [false, true] {
+        let (code, said, _) = rewrap();
+        assert_eq!((code, said.contains("Nothing had to be changed.")), (Some(0), nothing), "{said}");
+    }
     fs::remove_file(authority.data().join("kek")).unwrap();
     let authority = authority.with("ATTESTO_KEY_ENCRYPTION_KEYS", "new");
     authority.run(&["audit", "verify"]).done();

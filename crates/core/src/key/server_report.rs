@@ -34,4 +34,42 @@ impl ServerReport {
         // One from the future was written by a clock that was wrong.
         now.since(self.seen_at) < Self::SILENCE && self.seen_at.since(now) < Self::SILENCE
     }
+
+    /// Whether its program knows the chain of the audit, as all do since 0.4.0.
+    pub fn knows_audit_chain(&self) -> bool {
+        let numbers: Vec<u64> = self.version.split('.').map(|part| part.parse().unwrap_or(0)).collect();
+        numbers >= vec![0, 4, 0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_know_the_chain_of_the_audit_since_0_4_0() {
+        for (version, knows) in [
+            ("0.4.0", true),
+            ("0.4.1", true),
+            ("0.10.0", true),
+            ("1.0.0", true),
+            ("0.4.0-rc", true),
+            ("0.3.0", false),
+            ("0.3.9", false),
+            ("0.4", false),
+            ("", false),
+            ("soon", false),
+        ] {
+            let report = ServerReport {
+                id: String::new(),
+                version: version.to_owned(),
+                kek_ids: vec![],
+                confirmed_kids: vec![],
+                key_version: 1,
+                seen_at: Instant::from_millis(0),
+                feed_seq: 0,
+            };
+            assert_eq!(report.knows_audit_chain(), knows, "{version}");
+        }
+    }
 }

@@ -1,27 +1,21 @@
 //! The chain of the audit: every row gets a place in it, soon after it was written.
 
+mod error;
+mod purge;
+mod renew;
+mod seal;
+
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use actix_web::web;
-use attesto_core::{AuditHead, AuthorityId, Instant, KekId, SealedAuditHead};
-use attesto_keyring::{AuditHeadError, KeyEncryptionKeys};
-use attesto_store::{Changed, Read, Store, StoreError};
-use tokio::time::{MissedTickBehavior, interval};
+use attesto_core::{AuditHead, AuthorityId, Digest, Instant, KekId, SealedAuditHead, ServerReport};
+use attesto_keyring::KeyEncryptionKeys;
+use attesto_store::{Read, Store, StoreError};
 
-use crate::app::App;
-
-/// How often rows get their place.
-const EVERY: Duration = Duration::from_secs(10);
+pub use error::AuditError;
+pub use seal::{seal_before_stop, seal_forever};
 
 /// Rows per transaction: short enough that no request notices.
 const BATCH: i64 = 500;
-
-/// Transactions in a row: what a database of many years brings along is sealed bit by bit.
-const BATCHES: usize = 40;
-
-/// Losing a race means that somebody else sealed a batch; a dozen in a row is no coincidence.
-const ATTEMPTS: usize = 12;
 
 /// The chain of one database. Cheap to clone; all clones remember the same head.
 #[derive(Clone)]
@@ -31,48 +25,6 @@ pub struct AuditChain {
     authority: AuthorityId,
     /// The latest head that has proved to be genuine: one from before it was put back.
     known: Arc<Mutex<Option<AuditHead>>>,
-}
-
-/// Why the chain is not extended, or not believed. Nothing was written.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The head is not what a holder of the key-encryption key wrote.
-    #[error(transparent)]
-    Head(#[from] AuditHeadError),
-    /// Rows are sealed, and nothing says how many there were.
-    #[error(
-        "rows of the audit are sealed up to {last}, and the head of the chain was taken away; \
-         find out by whom, and restore the row of audit_head from a backup"
-    )]
-    HeadMissing {
-        /// The last place of a row.
-        last: i64,
-    },
-    /// Rows are sealed that the head knows nothing of.
-    #[error(
-        "the head of the audit was set back: it ends the chain at row {head}, and row {found} is sealed; \
-         find out by whom, and restore the row of audit_head from a backup"
-    )]
-    HeadSetBack {
-        /// The last place by the head.
-        head: i64,
-        /// The last place of a row.
-        found: i64,
-    },
-    /// The head is older than the one that was seen.
-    #[error(
-        "the database holds version {stored} of the head of the audit, and this server has seen version {known}; \
-         restore the newer database, or restart the server if it was replaced on purpose"
-    )]
-    WentBack {
-        /// The one that was seen.
-        known: i64,
-        /// In the database; 0 if there is none.
-        stored: i64,
-    },
-    /// A query failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl AuditChain {
@@ -86,78 +38,10 @@ impl AuditChain {
         Ok(self.read(|_, _| Ok(())).await?.0.map(|(head, _)| head))
     }
 
-    /// Gives rows that have none their places, and says how many; there may be more. Of several servers one does it.
-    pub async fn seal(&self, now: Instant) -> Result<usize, AuditError> {
-        let mut sealed = 0;
-        for _ in 0..BATCHES {
-            let count = self.seal_batch(now).await?;
-            if count == 0 {
-                break;
-            }
-            sealed += count;
-        }
-        Ok(sealed)
-    }
-
-    async fn seal_batch(&self, now: Instant) -> Result<usize, AuditError> {
-        let (present, events) = self.read(|tx, _| tx.list_unsealed_audit_events(BATCH)).await?;
-        if events.is_empty() {
-            return Ok(0);
-        }
-        let head = present.as_ref().map_or_else(|| AuditHead::begin(now), |(head, _)| *head);
-        let (links, next) = head.extend(&events, now);
-        let next = match &present {
-            Some((_, kek_id)) => self.keks.seal_audit_head(next, kek_id, &self.authority)?,
-            None => self.keks.rewrap_audit_head(next, &self.authority),
-        };
-        let (from, count, head) = (present.map(|(head, _)| head.version), links.len(), next.head);
-        match self.store.write(move |tx| tx.seal_audit_events(from, &next, &links)).await? {
-            Changed::Yes => {
-                self.remember(head);
-                Ok(count)
-            }
-            Changed::LostRace => Ok(0),
-        }
-    }
-
-    /// Removes the oldest rows of the chain that are from before `before`, at most a batch, and says how many. Whoever seals
-    /// at the same time may be first; then it is decided again.
-    pub async fn purge(&self, before: Instant, now: Instant) -> Result<usize, AuditError> {
-        for _ in 0..ATTEMPTS {
-            if let Some(count) = self.purge_batch(before, now).await? {
-                return Ok(count);
-            }
-        }
-        Ok(0)
-    }
-
-    /// `None` if somebody else was first.
-    async fn purge_batch(&self, before: Instant, now: Instant) -> Result<Option<usize>, AuditError> {
-        let (present, oldest) = self
-            .read(|tx, head| match head {
-                Some(SealedAuditHead { head, .. }) => tx.list_sealed_audit_events(head.purged.seq, BATCH),
-                None => Ok(Vec::new()),
-            })
-            .await?;
-        let Some((head, kek_id)) = present else { return Ok(Some(0)) };
-        let Some(next) = head.without_old(&oldest, before, now) else { return Ok(Some(0)) };
-        let sealed = self.keks.seal_audit_head(next, &kek_id, &self.authority)?;
-        let purged = self.store.write(move |tx| tx.purge_audit_events(head.version, &sealed)).await?;
-        if purged.is_some() {
-            self.remember(next);
-        }
-        Ok(purged)
-    }
-
-    /// Brings the head under the first key-encryption key.
-    pub async fn rewrap(&self) -> Result<(), AuditError> {
-        let first = self.keks.ids().swap_remove(0);
-        while let Some((head, _)) = self.read(|_, _| Ok(())).await?.0.filter(|(_, kek_id)| *kek_id != first) {
-            let next = AuditHead { version: head.version + 1, ..head };
-            let next = self.keks.rewrap_audit_head(next, &self.authority);
-            self.store.write(move |tx| tx.seal_audit_events(Some(head.version), &next, &[])).await?;
-        }
-        Ok(())
+    /// The same, and how many rows claimed a place at that moment.
+    pub async fn head_and_count(&self) -> Result<(Option<AuditHead>, i64), AuditError> {
+        let (head, count) = self.read(|tx, _| tx.count_sealed_audit_events()).await?;
+        Ok((head.map(|(head, _)| head), count))
     }
 
     /// The head, proved, with the name of its key-encryption key, and what `more` reads in the same transaction.
@@ -168,16 +52,22 @@ impl AuditChain {
     {
         // As of now: another reader may see a later head before this one is proved.
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (sealed, last, more) = self
+        let (sealed, last, hash, more) = self
             .store
-            .read(|tx| {
+            .read(move |tx| {
                 let sealed = tx.find_audit_head()?;
                 let more = more(tx, sealed.as_ref())?;
-                Ok((sealed, tx.find_last_audit_seq()?, more))
+                let hash = known.map(|known| tx.find_audit_hash(known.last.seq)).transpose()?;
+                Ok((sealed, tx.find_last_audit_seq()?, hash.flatten(), more))
             })
             .await?;
         let head = self.prove(sealed.as_ref(), last)?;
-        self.know(known, head)?;
+        if let Some(known) = known {
+            require_successor(known, head, hash)?;
+        }
+        if let Some(head) = head {
+            self.remember(head);
+        }
         Ok((head.zip(sealed.map(|sealed| sealed.kek_id)), more))
     }
 
@@ -199,38 +89,33 @@ impl AuditChain {
         }
     }
 
-    /// What was true once and is no more is refused: what somebody wants to alter is otherwise sealed anew.
-    fn know(&self, known: Option<AuditHead>, head: Option<AuditHead>) -> Result<(), AuditError> {
-        let version = |head: Option<AuditHead>| head.map_or(0, |head| head.version);
-        let is_another = version(head) == version(known) && head != known;
-        if version(head) < version(known) || is_another {
-            return Err(AuditError::WentBack { known: version(known), stored: version(head) });
-        }
-        if let Some(head) = head {
-            self.remember(head);
-        }
-        Ok(())
-    }
-
     fn remember(&self, head: AuditHead) {
         let mut latest = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.is_none_or(|latest| latest.version < head.version) {
+        if latest.is_none_or(|latest| latest.edition() < head.edition()) {
             *latest = Some(head);
         }
     }
 }
 
-/// Gives new rows their places, for as long as the server runs. Never returns.
-pub async fn seal_forever(app: web::Data<App>) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = None;
-    loop {
-        ticks.tick().await;
-        let cause = app.audit.seal(app.clock.now()).await.err().map(|error| error.to_string());
-        if let Some(cause) = cause.as_ref().filter(|_| cause != trouble) {
-            tracing::error!(%cause, "the audit is not sealed; trying again");
-        }
-        trouble = cause;
+/// What was true once and is no more is refused: what somebody wants to alter is otherwise sealed anew. A chain that began
+/// later is another one, which a holder of the key-encryption key began. `hash` stands where the known one ended.
+fn require_successor(
+    known: AuditHead,
+    head: Option<AuditHead>,
+    hash: Option<Digest>,
+) -> Result<(), AuditError> {
+    let Some(head) = head.filter(|head| *head == known || head.edition() > known.edition()) else {
+        return Err(AuditError::WentBack { known: known.edition(), stored: head.map(|head| head.edition()) });
+    };
+    if head.begun_at == known.begun_at && !head.keeps(known.last, hash) {
+        return Err(AuditError::Replaced { seq: known.last.seq });
     }
+    Ok(())
+}
+
+/// Programs that know nothing of the chain break it: they remove old rows by their age alone.
+fn require_newer(servers: &[ServerReport], now: Instant) -> Result<(), AuditError> {
+    let older = servers.iter().filter(|server| server.is_live(now) && !server.knows_audit_chain());
+    let older: Vec<_> = older.map(|server| format!("{} ({})", server.id, server.version)).collect();
+    if older.is_empty() { Ok(()) } else { Err(AuditError::OlderServers { servers: older.join(", ") }) }
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use attesto_core::{Actor, AuditEvent, Event};
+use attesto_core::{Actor, AuditEvent, AuditFilter, Event};
 use attesto_server::{Clock, block_on, purge};
 use attesto_store::Store;
 
@@ -25,8 +25,11 @@ async fn remove_leftovers(store: &Store) -> Removed {
     let now = NOW + 365 * DAY;
     let batch = 10_000;
     let removed = store.write(move |tx| {
-        let audit_events =
-            tx.list_audit_events(batch)?.iter().filter(|event| event.at < now.as_millis()).count();
+        let audit_events = tx
+            .list_audit_events(&AuditFilter::default(), batch)?
+            .iter()
+            .filter(|event| event.at < now.as_millis())
+            .count();
         Ok(Removed {
             sessions: tx.purge_sessions(now, batch)?,
             throttles: tx.purge_throttles(now, batch)?,
@@ -68,7 +71,8 @@ fn expired_rows_vanish_while_the_server_runs() {
     let event = AuditEvent::new(Event::AllSessionsRevoked, Actor::Server, Clock::system().now());
     block_on(live.store.write(move |tx| tx.revoke_all_sessions(&event))).unwrap();
     let old = || {
-        let mut events = block_on(live.store.read(|tx| tx.list_audit_events(2000))).unwrap();
+        let mut events =
+            block_on(live.store.read(|tx| tx.list_audit_events(&AuditFilter::default(), 2000))).unwrap();
         // The server's own schedule leaves new ones.
         events.retain(|event| event.at < (NOW + DAY).as_millis());
         events.len()
@@ -94,7 +98,10 @@ fn audit_rows_are_kept_as_long_as_configured() {
         assert!(begun.elapsed() < Duration::from_secs(20));
         thread::sleep(Duration::from_millis(50));
     }
-    assert!(block_on(live.store.read(|tx| tx.list_audit_events(5000))).unwrap().len() > MANY);
+    assert!(
+        block_on(live.store.read(|tx| tx.list_audit_events(&AuditFilter::default(), 5000))).unwrap().len()
+            > MANY
+    );
 }
 
 /// A refresh token that stays outlives the idle end, and so may the last access token.

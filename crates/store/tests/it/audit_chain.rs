@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use attesto_core::{
-    AuditEvent, AuditFilter, AuditHead, AuditWalk, ClientId, Event, KekId, SealedAuditHead, SessionId, UserId,
+    AuditEdition, AuditEvent, AuditFilter, AuditHead, AuditPurge, AuditWalk, ClientId, Event, KekId,
+    SealedAuditHead, SessionId, UserId,
 };
 use attesto_store::{Changed, Store, Unsealed};
 use tokio::task::JoinSet;
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::fixture::{Database, NOW, event};
 
 /// Nobody here checks MACs.
-fn sealed(head: AuditHead) -> SealedAuditHead {
+pub(crate) fn sealed(head: AuditHead) -> SealedAuditHead {
     SealedAuditHead { head, kek_id: KekId("00ff".to_owned()), mac: vec![7; 32] }
 }
 
@@ -23,7 +24,7 @@ async fn try_seal(store: &Store, batch: i64) -> Option<usize> {
         .unwrap();
     let head = head.map(|head| head.head);
     let (links, next) = head.unwrap_or(AuditHead::begin(NOW)).extend(&events, NOW);
-    let (from, count) = (head.map(|head| head.version), links.len());
+    let (from, count) = (head.map(|head| head.edition()), links.len());
     let next = sealed(next);
     let changed = store.write(move |write| write.seal_audit_events(from, &next, &links)).await.unwrap();
     (changed == Changed::Yes).then_some(count)
@@ -44,7 +45,7 @@ pub(crate) async fn walk(database: &Database) -> Vec<i64> {
     rows.into_iter().map(|row| row.event.id).collect()
 }
 
-async fn record(database: &Database, count: usize) {
+pub(crate) async fn record(database: &Database, count: usize) {
     let event = event(Event::SignedIn).user(&UserId("ada".to_owned()));
     database.write(move |write| (0..count).try_for_each(|_| write.record(&event))).await;
 }
@@ -83,10 +84,17 @@ async fn whoever_decided_on_another_head_changes_nothing() {
     assert_eq!(seal(None, next).await, Changed::Yes);
     let before = database.contents();
     assert_eq!(seal(None, next).await, Changed::LostRace);
-    for from in [0, 2] {
+    let present = next.edition();
+    for from in [
+        AuditEdition { version: 0, ..present },
+        AuditEdition { version: 2, ..present },
+        // Of the chain before, in which there was a head of this number too.
+        AuditEdition { begun_at: NOW - Duration::from_millis(1), ..present },
+    ] {
         assert_eq!(seal(Some(from), next).await, Changed::LostRace);
+        let from = AuditHead { version: from.version, begun_at: from.begun_at, ..AuditHead::begin(NOW) };
         let next = sealed(AuditHead { purged: next.last, ..next });
-        let purged = database.write(move |write| write.purge_audit_events(from, &next)).await;
+        let purged = database.write(move |write| write.purge_audit_events(&from, &next)).await;
         assert_eq!(purged, None);
     }
     assert_eq!(database.contents(), before);
@@ -94,7 +102,11 @@ async fn whoever_decided_on_another_head_changes_nothing() {
     // The head would fit, and a row has its place already.
     let again = AuditHead { version: 2, ..next };
     let (links, again) = (links.clone(), sealed(again));
-    database.store.write(move |write| write.seal_audit_events(Some(1), &again, &links)).await.unwrap_err();
+    database
+        .store
+        .write(move |write| write.seal_audit_events(Some(present), &again, &links))
+        .await
+        .unwrap_err();
     assert_eq!(database.contents(), before);
 }
 
@@ -148,14 +160,64 @@ async fn the_beginning_moves_with_the_rows_that_go() {
             })
             .await;
         let (before, now) = (NOW + Duration::from_secs(1), NOW + Duration::from_secs(200));
-        let next = sealed(head.without_old(&oldest, before, now)?);
-        database.write(move |write| write.purge_audit_events(head.version, &next)).await
+        let mut purge = AuditPurge::of(head, before, now, 2);
+        purge.take(&oldest).unwrap();
+        let next = sealed(purge.head()?);
+        database.write(move |write| write.purge_audit_events(&head, &next)).await
     };
-    assert_eq!((purge().await, walk(&database).await), (Some(3), vec![4, 5]));
-    assert_eq!((purge().await, walk(&database).await), (Some(1), vec![5]));
+    assert_eq!((purge().await, walk(&database).await), (Some(2), vec![3, 4, 5]));
+    assert_eq!((purge().await, walk(&database).await), (Some(2), vec![5]));
     assert_eq!((purge().await, walk(&database).await), (None, vec![5]));
     seal(&database).await;
     assert_eq!(walk(&database).await, [5, 6]);
+}
+
+#[tokio::test]
+async fn a_purge_takes_the_rows_of_its_places_and_no_others() {
+    let database = Database::empty().await;
+    record(&database, 4).await;
+    seal(&database).await;
+    let head = database.read(|read| read.find_audit_head()).await.unwrap().head;
+    let rows = database.read(|read| read.list_sealed_audit_events(0, 10)).await;
+    let up_to = |row: usize| {
+        let purged = AuditWalk::from(head.purged);
+        let purged = rows[..row].iter().fold(purged, |mut walk, row| {
+            walk.step(row).unwrap();
+            walk
+        });
+        sealed(AuditHead { version: head.version + 1, purged: purged.at(), ..head })
+    };
+    // One too many stays for others to see.
+    database.tamper(
+        "INSERT INTO audit_events (at, event, actor, chain_seq) VALUES (1, 'signed_in', 'server', 0)",
+    );
+    let next = up_to(2);
+    let purged = database.write(move |write| write.purge_audit_events(&head, &next)).await;
+    assert_eq!(purged, Some(2));
+    assert_eq!(database.read(|read| read.count_sealed_audit_events()).await, 3);
+
+    database.tamper("DELETE FROM audit_events WHERE chain_seq = 3");
+    let before = database.contents();
+    let (from, next) = (up_to(2).head, up_to(3));
+    let next = SealedAuditHead { head: AuditHead { version: from.version + 1, ..next.head }, ..next };
+    database.store.write(move |write| write.purge_audit_events(&from, &next)).await.unwrap_err();
+    assert_eq!(database.contents(), before);
+}
+
+#[tokio::test]
+async fn what_is_no_hash_is_read_as_none() {
+    let database = Database::empty().await;
+    record(&database, 2).await;
+    seal(&database).await;
+    let hash = |seq| database.read(move |read| read.find_audit_hash(seq));
+    let head = database.read(|read| read.find_audit_head()).await.unwrap().head;
+    assert_eq!(hash(2).await, Some(head.last.hash));
+    assert_eq!(hash(3).await, None);
+    database.tamper("UPDATE audit_events SET chain_hash = x'00' WHERE chain_seq = 2");
+    assert_eq!(hash(2).await, None);
+    database.tamper("UPDATE audit_head SET hash = x'00'");
+    let altered = database.read(|read| read.find_audit_head()).await.unwrap().head;
+    assert_ne!(altered.last, head.last);
 }
 
 #[tokio::test]
@@ -185,7 +247,7 @@ async fn a_list_has_what_fits_everything_that_is_asked_for() {
     ];
     for (filter, ids) in table {
         let copy = filter.clone();
-        let found = database.read(move |read| read.list_audit_events_of(&copy, 10)).await;
+        let found = database.read(move |read| read.list_audit_events(&copy, 10)).await;
         assert_eq!(found.iter().map(|event| event.id).collect::<Vec<_>>(), ids, "{filter:?}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod atomicity;
 mod audit_chain;
+mod audit_renewal;
 mod bounds;
 mod constraints;
 mod ends;

@@ -19,7 +19,7 @@ async fn the_last_report_of_each_server_is_listed_until_it_leaves() {
 
     let bare = ServerReport {
         id: "a".to_owned(),
-        version: "0.3.0".to_owned(),
+        version: "0.4.0".to_owned(),
         kek_ids: vec![],
         confirmed_kids: vec![],
         key_version: 9,
@@ -80,7 +80,7 @@ async fn the_latest_sight_of_a_server_is_remembered() {
 pub(crate) fn report(id: &str, seen_at: Instant) -> ServerReport {
     ServerReport {
         id: id.to_owned(),
-        version: "0.3.0".to_owned(),
+        version: "0.4.0".to_owned(),
         kek_ids: vec![KekId("00ff".to_owned()), KekId("ä\"\\".to_owned())],
         confirmed_kids: vec!["k1".to_owned(), "k2".to_owned()],
         key_version: 3,

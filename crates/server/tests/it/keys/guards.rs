@@ -132,7 +132,7 @@ async fn a_key_that_is_staged_while_the_clock_is_back_waits_as_long_as_any_other
     let authority = Authority::new().await;
     let report = ServerReport {
         id: "a-server".to_owned(),
-        version: "0.3.0".to_owned(),
+        version: "0.4.0".to_owned(),
         kek_ids: vec![],
         confirmed_kids: vec![],
         key_version: 1,

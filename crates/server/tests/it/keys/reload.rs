@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::IF_NONE_MATCH;
 use actix_web::test::TestRequest;
-use attesto_core::KeyState;
+use attesto_core::{AuditFilter, KeyState};
 use attesto_server::block_on;
 use attesto_store::{Read, StoreError};
 use futures_util::future::{join, join_all};
@@ -80,7 +80,7 @@ fn a_real_server_rotates_follows_and_reports_by_itself() {
     let kid = within(Duration::from_secs(10), signs_with_another_key);
     // The line of the feed is due as well.
     let moved = within(Duration::from_secs(10), || {
-        let mut events = ask(&live, |tx| tx.list_audit_events(100));
+        let mut events = ask(&live, |tx| tx.list_audit_events(&AuditFilter::default(), 100));
         events.retain(|event| event.reason.as_deref() == Some("schedule"));
         (events.len() >= 6).then_some(events)
     });

@@ -1,6 +1,6 @@
 //! A database of an older version comes along with all that is in it.
 
-use attesto_core::{AuthorityId, KeyState, SessionId, UserId};
+use attesto_core::{AuditFilter, AuthorityId, KeyState, SessionId, UserId};
 use attesto_store::Store;
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -83,7 +83,7 @@ async fn what_a_database_of_0_1_0_held_is_read() {
     assert_eq!(clients.len(), 2);
     let standing = database.read(|read| read.find_standing(&SessionId("s".to_owned()))).await.unwrap();
     assert_eq!(standing.session.user_id, UserId("ada".to_owned()));
-    let events = database.read(|read| read.list_audit_events(10)).await;
+    let events = database.read(|read| read.list_audit_events(&AuditFilter::default(), 10)).await;
     assert_eq!(events.iter().map(|event| (event.id, event.kid.as_deref())).collect::<Vec<_>>(), [(5, None)]);
     assert_eq!(database.read(|read| read.list_revocations(40, 10)).await.len(), 1);
     assert_eq!(database.read(|read| read.list_servers()).await, []);

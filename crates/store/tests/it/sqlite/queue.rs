@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use attesto_core::{Event, Session};
+use attesto_core::{AuditFilter, Event, Session};
 use attesto_store::StoreError;
 
 use super::file::files;
@@ -67,7 +67,7 @@ async fn what_waits_together_is_committed_together_and_answered_one_by_one() {
             (_, other) => panic!("{number}: {other:?}"),
         }
     }
-    let kept = database.read(|read| read.list_audit_events(1000)).await;
+    let kept = database.read(|read| read.list_audit_events(&AuditFilter::default(), 1000)).await;
     let mut kept: Vec<usize> = kept.iter().filter_map(|row| row.reason.as_ref()?.parse().ok()).collect();
     kept.sort_unstable();
     assert!(kept.into_iter().eq((0..WRITES).filter(|number| number % 4 == 3)));
