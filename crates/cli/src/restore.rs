@@ -5,7 +5,7 @@ mod leaks;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use attesto_core::{Event, Feed, Haste, Instant, KeyRefusal, KeyTable, ServerReport};
+use attesto_core::{AuditPlace, Event, Feed, Haste, Instant, KeyRefusal, KeyTable, ServerReport};
 use attesto_keyring::random_salt;
 use attesto_server::config::Settings;
 use attesto_server::{KeyError, KeyKeeper};
@@ -154,13 +154,23 @@ impl Restore {
     /// Services go forward only, so it is later than any feed that they may have.
     async fn renew_feed(&self, store: &Store, before: Option<&Before>) -> Result<Instant, Failure> {
         let latest = before.map(|before| before.epoch + Duration::from_millis(1));
-        let (salt, why, keeps) = (random_salt(), self.why.reason.clone(), self.keep_sessions);
+        let (salt, why, keeps) = (random_salt(), self.note(before), self.keep_sessions);
         let renewed = store.write(move |tx| {
             let event = event(Event::FeedRenewed).note(&why);
             let feed = Feed { epoch: latest.map_or(event.at, |latest| latest.max(event.at)), salt };
             if keeps { tx.renew_feed_only(&feed, &event) } else { tx.renew_feed(&feed, &event) }
         });
         Ok(renewed.await?)
+    }
+
+    /// For the audit: why, and where the one ended that is replaced. Its places are given once more.
+    fn note(&self, before: Option<&Before>) -> String {
+        match before.and_then(|before| before.audit) {
+            None => self.why.reason.clone(),
+            Some(AuditPlace { seq, hash }) => {
+                format!("{}; the audit that was replaced ended at {seq}:{hash}", self.why.reason)
+            }
+        }
     }
 
     /// What is known to have leaked, by the database that was there and by the operator.

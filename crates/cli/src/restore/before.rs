@@ -1,4 +1,4 @@
-use attesto_core::{AuthorityId, Instant, KeyTable};
+use attesto_core::{AuditPlace, AuthorityId, Instant, KeyTable};
 use attesto_server::config::Settings;
 use attesto_store::{Store, StoreError};
 
@@ -10,6 +10,8 @@ pub struct Before {
     pub keys: KeyTable,
     /// Of its feed.
     pub epoch: Instant,
+    /// Where the chain of its audit ended, if it had one and says so.
+    pub audit: Option<AuditPlace>,
     authority: Option<AuthorityId>,
 }
 
@@ -24,7 +26,10 @@ impl Before {
         let keeper = attesto_server::keeper(&store, settings).await?;
         let keys = keeper.read().await?.0.table().clone();
         let epoch = store.read(|tx| tx.feed_head()).await?.feed.epoch;
-        Ok(Self { keys, epoch, authority: authority_of(&store).await? })
+        // One of an older version has none.
+        let head = store.read(|tx| tx.find_audit_head()).await.ok().flatten();
+        let audit = head.map(|sealed| sealed.head.last);
+        Ok(Self { keys, epoch, audit, authority: authority_of(&store).await? })
     }
 
     /// Whether a key was published once, and is no more.

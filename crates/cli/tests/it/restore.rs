@@ -235,3 +235,32 @@ fn signing(authority: &Authority) -> String {
 fn epoch(authority: &Authority) -> String {
     authority.json(&["feed", "show"])["epoch"].as_str().unwrap().to_owned()
 }
+
+/// Places that were given since the copy are given once more: the audit says which.
+#[test]
+fn the_audit_says_where_the_one_ended_that_was_replaced() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    authority.start().stop();
+    let copy = authority.data().join("copy.db").to_str().unwrap().to_owned();
+    authority.run(&["backup", &copy]).done();
+    let server = authority.start();
+    server.sign_in();
+    server.stop();
+    let replaced = authority.json(&["audit", "verify"]);
+    let place = format!("{}:{}", replaced["last_seq"], replaced["hash"].as_str().unwrap());
+    authority.run(&["restore", &copy, "--yes", "--emergency", "--reason", "the disk broke"]).done();
+    let event = &authority.json(&["audit", "list", "--event", "feed_renewed"])[0];
+    let expected = format!("the disk broke; the audit that was replaced ended at {place}");
+    assert_eq!(event["reason"].as_str(), Some(expected.as_str()));
+    authority.run(&["audit", "verify"]).done();
+
+    let server = authority.start();
+    for _ in 0..9 {
+        server.sign_in();
+    }
+    server.stop();
+    authority.run(&["audit", "verify"]).done();
+    let line = authority.run(&["audit", "verify", "--expect", &place]).refused(65);
+    assert!(line.contains("an older copy was restored since"), "{line}");
+}
