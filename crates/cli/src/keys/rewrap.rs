@@ -33,10 +33,11 @@ impl Rewrap {
         let operation = Operation::begin(place, output).await?;
         let (keyring, _) = operation.read().await?;
         let first = operation.keeper.keks().ids().swap_remove(0);
-        let steps = steps(&keyring, &first);
+        let of_keys = steps(&keyring, &first);
+        let steps = of_keys + usize::from(audit_waits(&operation, &first).await?);
         if steps > 0 {
             self.wait_for_servers(&operation, &first).await?;
-            self.rewrap(&operation, steps).await?;
+            self.rewrap(&operation, of_keys).await?;
         }
         attesto_server::audit_chain(&operation.store, &operation.settings).await?.rewrap().await?;
         let (keys, version) = prove(&operation).await?;
@@ -103,6 +104,12 @@ fn progress(line: &str) {
 fn steps(keyring: &Keyring, first: &KekId) -> usize {
     let ledger = keyring.table().ledger.as_ref().is_some_and(|ledger| ledger.kek_id != *first);
     keyring.rows_to_rewrap() + usize::from(ledger)
+}
+
+/// Whether the chain of the audit is under another key-encryption key.
+async fn audit_waits(operation: &Operation, first: &KekId) -> Result<bool, Failure> {
+    let head = operation.store.read(|tx| tx.find_audit_head()).await?;
+    Ok(head.is_some_and(|sealed| sealed.kek_id != *first))
 }
 
 /// Opens everything with the first key-encryption key alone. How many keys there are, in which version.
