@@ -21,7 +21,8 @@ pub enum Verdict {
 /// What was found.
 #[derive(Serialize)]
 pub struct Finding {
-    verdict: Verdict,
+    /// How bad it is.
+    pub verdict: Verdict,
     check: &'static str,
     says: String,
     remedy: Option<String>,

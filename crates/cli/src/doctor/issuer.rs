@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use attesto_core::Instant;
+use attesto_core::{Instant, KeyTable};
 use attesto_server::config::Settings;
 use chrono::DateTime;
 use serde_json::Value;
@@ -9,8 +9,9 @@ use tokio::task::spawn_blocking;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::clock;
 use super::finding::{Finding, Findings};
+use super::{clock, published};
+use crate::context::now;
 
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -28,7 +29,7 @@ struct Answer {
 }
 
 /// Asks the issuer for what clients ask it for, and compares with what is in the database.
-pub async fn examine(settings: &Settings, published: Option<&[String]>, runs: bool, findings: &mut Findings) {
+pub async fn examine(settings: &Settings, keys: Option<&KeyTable>, runs: bool, findings: &mut Findings) {
     let url = settings.issuer.clone();
     let asked = spawn_blocking(move || {
         let agent = agent(&url);
@@ -48,8 +49,8 @@ pub async fn examine(settings: &Settings, published: Option<&[String]>, runs: bo
             if let Some(date) = set.date {
                 findings.add(clock::compare("issuer's clock", "the issuer", date, EXACT));
             }
-            if let Some(published) = published {
-                findings.add(published_keys(&set.json, published));
+            if let Some(keys) = keys {
+                findings.add(published::compare(&set.json, keys, settings.jwks.lifetime(), now()));
             }
         }
     }
@@ -57,28 +58,6 @@ pub async fn examine(settings: &Settings, published: Option<&[String]>, runs: bo
         Ok(metadata) => named(&metadata.json, &settings.issuer),
         Err(cause) => Finding::wrong("metadata", cause, "let the proxy pass on everything below the issuer"),
     });
-}
-
-/// Whether what stands in front of the server can be told from its callers.
-pub fn proxies(settings: &Settings) -> Finding {
-    let check = "proxies";
-    let is_behind_one = settings.issuer.starts_with("https:");
-    let is_reachable = !settings.listen.ip().is_loopback();
-    match (is_behind_one, is_reachable, settings.trusted_proxies.is_empty()) {
-        (true, _, true) => Finding::warning(
-            check,
-            "the issuer is https, which a proxy has to speak, and trusted_proxies names none: all callers are one to the throttle"
-                .to_owned(),
-            "name the addresses of the proxy in trusted_proxies",
-        ),
-        (false, true, _) => Finding::warning(
-            check,
-            format!("the server listens on {} without TLS", settings.listen),
-            "listen on 127.0.0.1, or put a proxy with TLS in front",
-        ),
-        (_, _, false) => Finding::ok(check, format!("{} networks are trusted", settings.trusted_proxies.len())),
-        (false, false, true) => Finding::ok(check, "none, and none is needed on this machine".to_owned()),
-    }
 }
 
 fn unreachable(settings: &Settings, cause: &str, runs: bool) -> Finding {
@@ -92,22 +71,6 @@ fn unreachable(settings: &Settings, cause: &str, runs: bool) -> Finding {
     } else {
         Finding::warning("issuer", says, "attesto serve; or --offline, if it cannot be reached from here")
     }
-}
-
-fn published_keys(set: &Value, published: &[String]) -> Finding {
-    let check = "published keys";
-    let kid = |key: &Value| key["kid"].as_str().map(str::to_owned);
-    let there: Vec<_> = set["keys"].as_array().into_iter().flatten().filter_map(kid).collect();
-    let missing = published.iter().filter(|kid| !there.contains(kid)).count();
-    let strange = there.iter().filter(|kid| !published.contains(kid)).count();
-    if missing == 0 && strange == 0 {
-        return Finding::ok(check, format!("the {} keys of the database", there.len()));
-    }
-    Finding::wrong(
-        check,
-        format!("the issuer lacks {missing} keys of this database, and has {strange} that are none of its"),
-        "another authority answers there, or a cache for longer than it may: check the address, and the proxy",
-    )
 }
 
 fn named(metadata: &Value, issuer: &str) -> Finding {

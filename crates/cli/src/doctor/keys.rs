@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use attesto_core::{Guards, Instant, KeyRecord, KeyTable, Line, Purpose};
+use attesto_core::{Guards, Instant, KeyRecord, KeyTable, Line};
 use attesto_keyring::Keyring;
 use attesto_server::config::Settings;
 use attesto_store::Store;
@@ -13,21 +13,12 @@ use crate::output::{in_words, until};
 /// A schedule that acts every second is late by then.
 const LATE: Duration = Duration::from_secs(60 * 60);
 
-/// Opens the keys and looks at each line of them; gives their version, and puts the published ones into `published`.
-pub async fn examine(
-    store: &Store,
-    settings: &Settings,
-    published: &mut Option<Vec<String>>,
-    findings: &mut Findings,
-) -> Option<i64> {
+/// Opens the keys and looks at each line of them; gives them.
+pub async fn examine(store: &Store, settings: &Settings, findings: &mut Findings) -> Option<Keyring> {
     // What is late is late by the clock that servers go by.
     let _ = go_by_clock_of(store).await;
     match open(store, settings, findings).await {
-        Ok(keyring) => {
-            let set = keyring.published(Purpose::Token);
-            *published = Some(set.keys.iter().map(|key| key.kid.clone()).collect());
-            Some(keyring.version())
-        }
+        Ok(keyring) => Some(keyring),
         Err(failure) => {
             let remedy = "see docs/operations/keys.md; until then no server starts";
             findings.add(Finding::wrong("keys", failure.to_string(), remedy));

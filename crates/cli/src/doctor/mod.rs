@@ -7,10 +7,12 @@ mod files;
 mod finding;
 mod issuer;
 mod keys;
+mod proxies;
+mod published;
 mod servers;
+mod tls;
 
-use attesto_server::config::Settings;
-use attesto_store::Store;
+use attesto_keyring::Keyring;
 use clap::Args;
 use serde_json::json;
 
@@ -61,33 +63,20 @@ impl Doctor {
         findings
             .add(Finding::ok("configuration", format!("it can be read; the issuer is {}", settings.issuer)));
         files::examine(place.file().as_deref(), &settings, &mut findings);
-        findings.add(issuer::proxies(&settings));
+        tls::examine(&settings, &mut findings);
+        findings.add(proxies::examine(&settings));
         let store = database::open(&settings, &mut findings).await;
-        let mut published = None;
-        let mut runs = false;
+        let (mut keyring, mut runs) = (None, false);
         if let Some(store) = &store {
-            runs = self.examine_database(store, &settings, &mut published, &mut findings).await;
+            clock::examine(store, &mut findings).await;
+            keyring = keys::examine(store, &settings, &mut findings).await;
+            let version = keyring.as_ref().map(Keyring::version);
+            runs = servers::examine(store, version, &mut findings).await;
+            audit::examine(store, &settings, &mut findings).await;
         }
-        if self.offline {
-            findings.add(Finding::ok("issuer", "not asked (--offline)".to_owned()));
-        } else {
-            issuer::examine(&settings, published.as_deref(), runs, &mut findings).await;
+        if !self.offline {
+            issuer::examine(&settings, keyring.as_ref().map(Keyring::table), runs, &mut findings).await;
         }
         findings
-    }
-
-    /// Whether a server runs.
-    async fn examine_database(
-        &self,
-        store: &Store,
-        settings: &Settings,
-        published: &mut Option<Vec<String>>,
-        findings: &mut Findings,
-    ) -> bool {
-        clock::examine(store, findings).await;
-        let version = keys::examine(store, settings, published, findings).await;
-        let runs = servers::examine(store, version, findings).await;
-        audit::examine(store, settings, findings).await;
-        runs
     }
 }

@@ -3,12 +3,12 @@
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::authority::{Authority, CONFIGURATION};
-use crate::process::{Process, until};
+use crate::process::{Process, run, until};
 
 /// An authority whose issuer is where its server listens.
 fn authority() -> Authority {
@@ -82,7 +82,7 @@ fn an_authority_without_a_server_is_looked_at_all_the_same() {
     assert_found(&authority, "issuer", "warning", "does not answer");
     assert_found(&authority, "audit", "warning", "nothing is sealed yet");
     let offline = findings(&authority, &["--offline"]);
-    assert!(offline.iter().any(|finding| finding["says"] == "not asked (--offline)"));
+    assert!(offline.iter().all(|finding| finding["check"] != "issuer"), "what was not asked is not well");
 }
 
 #[test]
@@ -164,4 +164,35 @@ fn a_head_of_the_audit_that_is_not_believed_is_named() {
     drop(serve(&authority));
     authority.sqlite("UPDATE audit_head SET seq = seq - 1");
     assert_found(&authority, "audit", "wrong", "the head of the audit was altered");
+}
+
+/// A server whose own TLS does not work does not start.
+#[test]
+fn certificate_and_key_of_the_server_are_opened() {
+    let authority = authority();
+    let configuration = String::from_utf8(authority.file("attesto.toml")).unwrap();
+    let tls = "tls_certificate = \"tls.crt\"\ntls_key = \"tls.key\"\n";
+    authority
+        .configure(&format!("{}{tls}", configuration.replace("listen = \"127.0.0.1", "listen = \"0.0.0.0")));
+    assert_found(&authority, "TLS", "wrong", "cannot be read");
+    certificate(&authority, "tls", "100");
+    assert_found(&authority, "TLS", "ok", "is good until");
+    assert_found(&authority, "proxies", "ok", "the server speaks TLS itself");
+    mode(&authority, "tls.key", 0o644);
+    assert_found(&authority, "TLS", "wrong", "chmod 600");
+    mode(&authority, "tls.key", 0o600);
+    authority.run(&["doctor", "--offline"]).done();
+    certificate(&authority, "other", "100");
+    fs::rename(authority.data().join("other.key"), authority.data().join("tls.key")).unwrap();
+    assert_found(&authority, "TLS", "wrong", "is not the key of the first certificate");
+    certificate(&authority, "tls", "13");
+    assert_found(&authority, "TLS", "warning", "expires at");
+}
+
+fn certificate(authority: &Authority, name: &str, days: &str) {
+    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=authority", "-days", days]);
+    openssl.args(["-keyout", &key, "-out", &certificate]);
+    assert_eq!(run(openssl.current_dir(authority.data()), "").any().0, Some(0));
 }
