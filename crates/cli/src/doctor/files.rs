@@ -64,10 +64,10 @@ fn key_encryption_key(path: &Path) -> Finding {
     let check = "key-encryption key";
     match KeyEncryptionKey::read(path) {
         Ok(kek) => Finding::ok(check, format!("{}: {}", path.display(), kek.id().0)),
-        Err(KekError::Exposed { path, mode, .. }) => Finding::wrong(
+        Err(KekError::Exposed { path, mode, remedy }) => Finding::wrong(
             check,
             format!("{} is open to other users (mode {mode:04o})", path.display()),
-            format!("chmod 600 {}; attesto keys new-kek, if one of them may have read it", path.display()),
+            format!("{remedy}; attesto keys new-kek, if one of them may have read it"),
         ),
         Err(KekError::Absent { path }) => Finding::wrong(
             check,

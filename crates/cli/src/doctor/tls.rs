@@ -40,7 +40,7 @@ fn valid(tls: &Tls, now: Instant) -> Finding {
 fn remedy(error: &TlsError) -> &'static str {
     match error {
         TlsError::Unreadable { .. } => "put the file there, and let this user read it",
-        TlsError::Exposed { .. } => "chmod 600 on it; another key, if one of them may have read it",
+        TlsError::Exposed { remedy, .. } => remedy,
         TlsError::NoCertificate { .. }
         | TlsError::NoKey { .. }
         | TlsError::OtherKey { .. }
