@@ -1,10 +1,13 @@
 //! How fast Attesto is: ratios and differences within one run, because a machine is never the same twice.
 
 mod authority;
+mod connection;
 mod cores;
 mod feed;
+mod goal;
 mod load;
 mod machine;
+mod presented;
 mod rotation;
 mod server;
 mod serving;

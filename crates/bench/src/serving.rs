@@ -6,7 +6,6 @@
 mod asker;
 pub mod bare;
 pub mod chart;
-mod connection;
 pub mod contender;
 mod figures;
 mod goals;

@@ -1,9 +1,7 @@
 use std::net::SocketAddr;
 
-use serde_json::Value;
-
-use super::connection::Connection;
 use crate::Outcome;
+use crate::connection::Connection;
 
 /// Somebody who asks a server the same thing again and again.
 pub struct Asker {
@@ -67,7 +65,7 @@ impl Asker {
         let mut connection = Connection::open(self.address).await?;
         if let Body::Newest(Newest { token, member, seed: Some(path), .. }) = &mut self.body {
             let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
-            *token = text_member(connection.ask(request.as_bytes()).await?.body, member)?;
+            *token = connection.ask(request.as_bytes()).await?.text(member)?;
         }
         self.connection = Some(connection);
         Ok(())
@@ -77,8 +75,8 @@ impl Asker {
         self.connection = None;
     }
 
-    /// Asks once; anything but the expected answer is a failure. Gives the length of the answer's body.
-    pub async fn ask(&mut self) -> Outcome<usize> {
+    /// Asks once; anything but the expected answer is a failure.
+    pub async fn ask(&mut self) -> Outcome<()> {
         let request = self.request();
         let connection = self.connection.as_mut().ok_or("not connected")?;
         let answer = connection.ask(request.as_bytes()).await?;
@@ -86,11 +84,10 @@ impl Asker {
             let (head, body) = (self.head.lines().next(), String::from_utf8_lossy(answer.body));
             return Err(format!("{}: {} {body}", head.unwrap_or_default(), answer.status).into());
         }
-        let length = answer.body.len();
         if let Body::Newest(newest) = &mut self.body {
-            newest.token = text_member(answer.body, newest.member)?;
+            newest.token = answer.text(newest.member)?;
         }
-        Ok(length)
+        Ok(())
     }
 
     fn request(&self) -> String {
@@ -104,10 +101,4 @@ impl Asker {
             }
         }
     }
-}
-
-/// A text of a JSON object.
-pub fn text_member(json: &[u8], name: &str) -> Outcome<String> {
-    let answer: Value = serde_json::from_slice(json)?;
-    Ok(answer[name].as_str().ok_or_else(|| format!("the answer has no {name}"))?.to_owned())
 }

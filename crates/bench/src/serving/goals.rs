@@ -1,33 +1,11 @@
 //! The figures to reach.
 
-use serde::Serialize;
-
 use super::contender::{What, Who};
 use super::figures::{Figures, Row, ratio};
 use super::scene::Running;
 use super::{MOST, report};
+use crate::goal::{Bound, Goal};
 use crate::stats::Sample;
-
-/// A figure, and where it has to be.
-#[derive(Serialize)]
-pub struct Goal {
-    pub what: String,
-    pub measured: f64,
-    /// The same, with the server's processor time in the place of the clock: what others do meanwhile counts less.
-    pub by_processor_time: Option<f64>,
-    pub unit: &'static str,
-    #[serde(flatten)]
-    pub bound: Bound,
-    pub is_met: bool,
-}
-
-/// Where a figure has to be.
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
-}
 
 use Bound::{AtLeast, AtMost};
 use What::{Jwks, JwksUnchanged, Pair, Refresh, Verify};
@@ -109,30 +87,4 @@ fn paced(figures: &Figures) -> Option<Goal> {
 
 fn named(row: &Row) -> String {
     format!("{}, {}, {} connections", row.who.name(), row.what.name(), row.connections)
-}
-
-impl Goal {
-    fn new(what: impl Into<String>, measured: f64, unit: &'static str, bound: Bound) -> Self {
-        let is_met = match bound {
-            AtLeast(least) => measured >= least,
-            AtMost(most) => measured <= most,
-        };
-        Self { what: what.into(), measured, by_processor_time: None, unit, bound, is_met }
-    }
-
-    fn by_processor_time(self, ratio: f64) -> Self {
-        Self { by_processor_time: Some(ratio), ..self }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_goal_is_met_at_its_bound() {
-        let is_met = |measured, bound| Goal::new("", measured, "", bound).is_met;
-        assert!(is_met(0.9, AtLeast(0.9)) && !is_met(0.89, AtLeast(0.9)));
-        assert!(is_met(50.0, AtMost(50.0)) && !is_met(50.1, AtMost(50.0)));
-    }
 }

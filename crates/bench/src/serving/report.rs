@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::contender::{What, Who};
 use super::figures::{Figures, Row, ratio};
-use super::goals::{Bound, Goal, goals};
+use super::goals::goals;
 use super::scene::Running;
 use super::{MOST, Plan};
+use crate::goal::Goal;
 use crate::stats::{Sample, Summary};
-use crate::table::{table, verdict};
+use crate::table::table;
 
 /// What was measured.
 #[derive(Serialize)]
@@ -173,25 +174,6 @@ impl Process {
             format!("{:.0}", self.started_ms.median),
             mib(self.idle_mib),
             mib(self.loaded_mib),
-        ]
-    }
-}
-
-impl Goal {
-    fn cells(&self) -> Vec<String> {
-        let unit = self.unit;
-        let bound = match self.bound {
-            Bound::AtLeast(least) => format!("≥ {least} {unit}"),
-            Bound::AtMost(most) => format!("≤ {most} {unit}"),
-        };
-        let by_processor_time =
-            self.by_processor_time.map_or_else(String::new, |it| format!("{it:.2} {unit}"));
-        vec![
-            self.what.clone(),
-            format!("{:.2} {unit}", self.measured),
-            by_processor_time,
-            bound,
-            verdict(self.is_met).to_owned(),
         ]
     }
 }

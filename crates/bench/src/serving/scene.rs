@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::asker::{Asker, Body, Newest};
 use super::bare::ETAG;
-use super::connection::Connection;
 use super::contender::{Contender, What, Who};
 use super::peers::Peers;
 use super::simplejwt::{Tokens, refreshing, sign_in, signing_in, verifying};
 use super::{EVERYWHERE, MOST, Plan};
 use crate::authority::{Authority, CHEAPLY_HASHED, USERNAME};
+use crate::connection::Connection;
 use crate::cores::Cores;
 use crate::server::Server;
 use crate::{Outcome, progress};

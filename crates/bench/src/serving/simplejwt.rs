@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use super::asker::{Asker, Body, Newest, text_member};
-use super::connection::Connection;
+use super::asker::{Asker, Body, Newest};
 use crate::Outcome;
 use crate::authority::{CHEAPLY_HASHED, PASSWORD};
+use crate::connection::{Connection, post_json};
 
 /// A first pair.
 pub struct Tokens {
@@ -17,15 +17,10 @@ pub struct Tokens {
 
 /// Gets a first pair, without spending time on a hash.
 pub async fn sign_in(address: SocketAddr) -> Outcome<Tokens> {
-    let body = credentials(CHEAPLY_HASHED);
-    let request = format!(
-        "POST /api/token/ HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: \
-         {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request = post_json(address, "/api/token/", &credentials(CHEAPLY_HASHED));
     let mut connection = Connection::open(address).await?;
     let answer = connection.ask(request.as_bytes()).await?;
-    Ok(Tokens { access: text_member(answer.body, "access")?, refresh: text_member(answer.body, "refresh")? })
+    Ok(Tokens { access: answer.text("access")?, refresh: answer.text("refresh")? })
 }
 
 /// All of them ask about one token.

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use attesto_core::{
-    Actor, ClientId, Digest, Haste, Jti, Line, Opening, Policy, Presented, Redemption, Rotate, SessionId,
+    Actor, ClientId, Digest, Haste, Line, Opening, Policy, Presented, Redemption, Rotate, SessionId,
     SigningAlgorithm, Standing, Username, Watermark,
 };
 use attesto_keyring::{ImportAs, ImportedKey, Signer, random_id};
 use attesto_server::{App, Clock, Environment, Issuer, KeyKeeper, follow_keys};
 use attesto_store::{ServerLock, Store};
-use attesto_token::{CompactJws, RefreshTokenClaims};
+use attesto_token::CompactJws;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::contender::{Contender, Way};
 use crate::Outcome;
 use crate::authority::{Authority, USERNAME};
+use crate::presented::presented;
 
 /// A server's inside, signing with keys that are at hand here as well.
 pub struct Scene {
@@ -152,17 +153,6 @@ impl Decided {
             named("refresh", Way::Refresh(issuer, next, presented)),
         ]
     }
-}
-
-/// A refresh token as the server sees it when its signature is checked.
-fn presented(token: &str) -> Outcome<Presented> {
-    let claims: RefreshTokenClaims = serde_json::from_slice(&CompactJws::split(token)?.payload()?)?;
-    Ok(Presented {
-        sid: SessionId(claims.sid),
-        generation: claims.generation,
-        jti: Jti::new(claims.jti),
-        key_is_trusted: true,
-    })
 }
 
 async fn signing_input(issuer: &Issuer, decided: &Decided) -> Outcome<Vec<u8>> {

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -52,6 +53,23 @@ impl Connection {
         };
         Ok(Answer { status, body: &self.received[body] })
     }
+}
+
+impl Answer<'_> {
+    /// A text of the JSON object that came.
+    pub fn text(&self, name: &str) -> Outcome<String> {
+        let object: Value = serde_json::from_slice(self.body)?;
+        Ok(object[name].as_str().ok_or_else(|| format!("the answer has no {name}"))?.to_owned())
+    }
+}
+
+/// A request that posts JSON.
+pub fn post_json(address: SocketAddr, path: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n\
+         {body}"
+    )
 }
 
 /// Status, length of the head and length of the body, once the head is there.
