@@ -64,7 +64,7 @@ struct Options {
     /// The server to measure [default: the `attesto` beside this program]
     #[arg(long, value_name = "FILE")]
     attesto: Option<PathBuf>,
-    /// Where `serving` keeps sessions: empty databases, with `{}` for the names rs256, signins, es256 and cores
+    /// Where `serving` keeps sessions: empty databases, with `{}` for the names rs256, signins, es256, cores and overload
     #[arg(long, value_name = "URL", default_value = SQLITE)]
     database: String,
     /// Let `serving` also measure SimpleJWT under gunicorn, and oidc-provider

@@ -11,6 +11,7 @@ mod figures;
 mod goals;
 mod limits;
 mod load;
+mod overload;
 pub mod peers;
 mod report;
 mod scene;
@@ -46,6 +47,8 @@ pub struct Plan {
     rounds: usize,
     slice: Duration,
     paced_slice: Duration,
+    overload_rounds: usize,
+    overload_slice: Duration,
     starts: usize,
     only: Option<What>,
 }
@@ -61,6 +64,7 @@ impl Plan {
     ) -> Self {
         let (rounds, slice, paced_slice, starts) =
             if quick { (2, 100, 300, 2) } else { (12, 500, 2_000, 10) };
+        let (overload_rounds, overload_slice) = if quick { (1, 1_000) } else { (5, 4_000) };
         Self {
             program,
             database,
@@ -68,6 +72,8 @@ impl Plan {
             rounds,
             slice: Duration::from_millis(slice),
             paced_slice: Duration::from_millis(paced_slice),
+            overload_rounds,
+            overload_slice: Duration::from_millis(overload_slice),
             starts,
             only,
         }
@@ -86,6 +92,9 @@ pub fn measure(plan: &Plan) -> Outcome<Report> {
             let mut figures = Figures::default();
             rounds(plan, &layout, &mut scene, &mut figures).await?;
             paced(plan, &mut scene, &mut figures).await?;
+            if plan.only.is_none() {
+                figures.overload = overload::measure(plan, &layout.server).await?;
+            }
             Ok(Report::new(plan, &scene.servers, &figures))
         })
     })

@@ -6,7 +6,7 @@ use tokio::task::yield_now;
 use crate::unavailable::Unavailable;
 
 /// How many may wait for each core: what comes last then waits for about a third of a second.
-const WAITING_PER_CORE: usize = 256;
+pub const WAITING_PER_CORE: usize = 256;
 
 /// How many requests of a kind are worked at or wait for it. Whoever comes on top is told so at once: a server with more to do
 /// than it can would otherwise let everybody wait, until nobody is answered in time.

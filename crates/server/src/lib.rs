@@ -32,6 +32,7 @@ mod tokens;
 mod unavailable;
 mod well_known;
 
+pub use admission::WAITING_PER_CORE;
 pub use app::App;
 pub use audit::{AuditChain, AuditError};
 pub use clock::Clock;

@@ -32,6 +32,15 @@ pub struct Newest {
     pub seed: Option<&'static str>,
 }
 
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// What was expected.
+    Answered,
+    /// 503.
+    Refused,
+}
+
 const JSON: &str = "content-type: application/json\r\n";
 const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
@@ -77,9 +86,20 @@ impl Asker {
 
     /// Asks once; anything but the expected answer is a failure.
     pub async fn ask(&mut self) -> Outcome<()> {
+        match self.ask_of_busy().await? {
+            Asked::Answered => Ok(()),
+            Asked::Refused => Err(format!("{}: 503", self.head.lines().next().unwrap_or_default()).into()),
+        }
+    }
+
+    /// Asks once a server that may say that it is too busy.
+    pub async fn ask_of_busy(&mut self) -> Outcome<Asked> {
         let request = self.request();
         let connection = self.connection.as_mut().ok_or("not connected")?;
         let answer = connection.ask(request.as_bytes()).await?;
+        if answer.status == 503 {
+            return Ok(Asked::Refused);
+        }
         if answer.status != self.expected {
             let (head, body) = (self.head.lines().next(), String::from_utf8_lossy(answer.body));
             return Err(format!("{}: {} {body}", head.unwrap_or_default(), answer.status).into());
@@ -87,7 +107,7 @@ impl Asker {
         if let Body::Newest(newest) = &mut self.body {
             newest.token = answer.text(newest.member)?;
         }
-        Ok(())
+        Ok(Asked::Answered)
     }
 
     fn request(&self) -> String {

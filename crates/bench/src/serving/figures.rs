@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::contender::{What, Who};
 use super::limits::Rates;
 use super::load::Slice;
+use super::overload;
 use crate::stats::{Sample, Summary, real};
 
 /// Everything that was measured, as it came.
@@ -15,6 +16,8 @@ pub struct Figures {
     pub loaded_mib: BTreeMap<Who, Vec<f64>>,
     /// At a moderate pace.
     pub paced_ms: BTreeMap<Who, Vec<f64>>,
+    /// With more connections than are let in.
+    pub overload: Vec<overload::Row>,
 }
 
 /// One thing asked of one server on so many connections.

@@ -2,6 +2,7 @@
 
 use super::contender::{What, Who};
 use super::figures::{Figures, Row, ratio};
+use super::overload;
 use super::scene::Running;
 use super::{MOST, report};
 use crate::goal::{Bound, Goal};
@@ -29,6 +30,7 @@ pub fn goals(figures: &Figures, servers: &[Running]) -> Vec<Goal> {
         goals.extend(against((Attesto, Jwks), (OidcProvider, Jwks), AtLeast(5.0)));
     }
     goals.extend(paced(figures));
+    goals.extend(figures.overload.iter().flat_map(overloaded));
     if let Some(attesto) = servers.iter().find(|running| running.who == Attesto) {
         let started = Sample::new(attesto.starts_ms.clone()).quantile(0.5);
         goals.push(Goal::new("start to the first 200", started, "ms", AtMost(50.0)));
@@ -83,6 +85,17 @@ fn paced(figures: &Figures) -> Option<Goal> {
     let two_signatures_ms = 2.0 * figures.signature_ms();
     let name = "refresh at 60 % load: p99 of two bare signatures";
     Some(Goal::new(name, p99 / two_signatures_ms, "×", AtMost(10.0)))
+}
+
+/// What is answered although more ask than are let in, and how soon the others know.
+fn overloaded(row: &overload::Row) -> Vec<Goal> {
+    let name = |what: &str| format!("{}, {} connections: {what}", row.manners.name(), row.connections);
+    let mut goals = vec![Goal::new(name("200s, of the peak"), row.goodput(), "×", AtLeast(0.9))];
+    if !row.refused_ms.is_empty() {
+        let p99 = Sample::new(row.refused_ms.clone()).quantile(0.99);
+        goals.push(Goal::new(name("p99 of a 503"), p99, "ms", AtMost(50.0)));
+    }
+    goals
 }
 
 fn named(row: &Row) -> String {

@@ -40,7 +40,7 @@ pub async fn at_pace(askers: &mut [Asker], per_second: f64, length: Duration) ->
     Ok(took_ms)
 }
 
-async fn connect(askers: &mut [Asker]) -> Outcome<()> {
+pub async fn connect(askers: &mut [Asker]) -> Outcome<()> {
     try_join_all(askers.iter_mut().map(Asker::connect)).await?;
     Ok(())
 }
@@ -80,6 +80,6 @@ async fn wait_until(due: Instant) {
     }
 }
 
-fn milliseconds_since(begun_at: Instant) -> f64 {
+pub fn milliseconds_since(begun_at: Instant) -> f64 {
     begun_at.elapsed().as_secs_f64() * 1000.0
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::contender::{What, Who};
 use super::figures::{Figures, Row, ratio};
 use super::goals::goals;
+use super::overload::{self, Manners};
 use super::scene::Running;
 use super::{MOST, Plan};
 use crate::goal::Goal;
@@ -23,6 +24,8 @@ pub struct Report {
     rows: Vec<Shown>,
     /// At 60 % of what each takes at most.
     paced: Vec<Paced>,
+    /// With more connections than are let in.
+    overload: Vec<Crowd>,
     processes: Vec<Process>,
     goals: Vec<Goal>,
 }
@@ -60,6 +63,21 @@ struct Paced {
 }
 
 #[derive(Serialize)]
+struct Crowd {
+    manners: Manners,
+    connections: usize,
+    answered_per_second: Summary,
+    /// Of the answers to as many connections as the server can serve, in the same round.
+    of_peak: Summary,
+    answered_p99_ms: f64,
+    refused_share: f64,
+    refused_p50_ms: f64,
+    refused_p99_ms: f64,
+    /// By how much the asking side was late by itself.
+    asker_late_p99_ms: f64,
+}
+
+#[derive(Serialize)]
 struct Process {
     who: &'static str,
     started_ms: Summary,
@@ -85,6 +103,7 @@ impl Report {
             },
             rows: shown(figures),
             paced: figures.paced_ms.iter().map(|(who, took)| Paced::of(*who, took)).collect(),
+            overload: figures.overload.iter().map(Crowd::of).collect(),
             processes: servers.iter().map(|running| Process::of(running, figures)).collect(),
             goals: goals(figures, servers),
         }
@@ -157,6 +176,38 @@ impl Paced {
     }
 }
 
+impl Crowd {
+    fn of(row: &overload::Row) -> Self {
+        let sample = |values: &[f64]| Sample::new(values.to_vec());
+        let refused = sample(&row.refused_ms);
+        Self {
+            manners: row.manners,
+            connections: row.connections,
+            answered_per_second: sample(&row.answered_per_second).summary(),
+            of_peak: sample(&row.of_peak).summary(),
+            answered_p99_ms: sample(&row.answered_ms).quantile(0.99),
+            refused_share: row.refused(),
+            refused_p50_ms: refused.quantile(0.5),
+            refused_p99_ms: refused.quantile(0.99),
+            asker_late_p99_ms: sample(&row.late_ms).quantile(0.99),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.manners.name().to_owned(),
+            self.connections.to_string(),
+            format!("{:.0}", self.answered_per_second.median),
+            format!("{:.3}", self.of_peak.median),
+            format!("{:.1}", self.answered_p99_ms),
+            format!("{:.1}", 100.0 * self.refused_share),
+            format!("{:.1}", self.refused_p50_ms),
+            format!("{:.1}", self.refused_p99_ms),
+            format!("{:.1}", self.asker_late_p99_ms),
+        ]
+    }
+}
+
 impl Process {
     fn of(running: &Running, figures: &Figures) -> Self {
         Self {
@@ -202,6 +253,20 @@ impl fmt::Display for Report {
                 "Refreshes at 60 % of the most, {who}: {requests} of them, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms from when \
                  they were due"
             )?;
+        }
+        if !self.overload.is_empty() {
+            let header = [
+                "refreshes, too many at once",
+                "connections",
+                "200s per s",
+                "of peak",
+                "p99 ms",
+                "% 503",
+                "503 p50 ms",
+                "503 p99 ms",
+                "client late p99 ms",
+            ];
+            writeln!(f, "{}", table(&header, self.overload.iter().map(Crowd::cells)))?;
         }
         let loaded = format!("MiB, {MOST} connections");
         let header = ["", "start ms", "MiB idle", &loaded];

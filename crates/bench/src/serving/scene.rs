@@ -256,21 +256,21 @@ fn get(path: &str) -> String {
 }
 
 /// On a database of its own: SQLite's lies in its own folder, and of any other its name is a part.
-async fn authority(plan: &Plan, name: &str, settings: &str) -> Outcome<Authority> {
+pub async fn authority(plan: &Plan, name: &str, settings: &str) -> Outcome<Authority> {
     let database = plan.database.replace("{}", name);
     let authority = Authority::set_up_on(&database, &format!("{SETTINGS}{settings}")).await?;
     authority.add_cheaply_hashed().await?;
     Ok(authority)
 }
 
-fn attesto(plan: &Plan, authority: &Authority) -> Command {
+pub fn attesto(plan: &Plan, authority: &Authority) -> Command {
     let mut command = Command::new(&plan.program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&authority.config);
     command
 }
 
 /// Signs in so many times, with a server that goes away again: the next one starts with these sessions in its database.
-async fn first_tokens(plan: &Plan, authority: &Authority, count: usize) -> Outcome<Vec<Tokens>> {
+pub async fn first_tokens(plan: &Plan, authority: &Authority, count: usize) -> Outcome<Vec<Tokens>> {
     let server = Server::start(&plan.program, &authority.config)?;
     let mut tokens = Vec::new();
     for _ in 0..count {
