@@ -12,6 +12,7 @@ mod rotation;
 mod server;
 mod serving;
 mod signing;
+mod soak;
 mod stats;
 mod table;
 mod verifying;
@@ -31,6 +32,7 @@ use crate::serving::bare::Bare;
 use crate::serving::chart::chart;
 use crate::serving::contender::What;
 use crate::serving::peers::Places;
+use crate::soak::Growth;
 
 /// A result, or one line that says why there is none.
 type Outcome<T> = Result<T, BenchError>;
@@ -49,6 +51,8 @@ struct Options {
     /// What to measure [default: everything]
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
+    #[command(flatten)]
+    growth: Growth,
     /// Short runs: enough to see that it works, too short to judge by
     #[arg(long)]
     quick: bool,
@@ -115,6 +119,8 @@ struct Report {
     serving: Option<serving::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     feed: Option<feed::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    soak: Option<soak::Report>,
 }
 
 fn main() -> ExitCode {
@@ -148,6 +154,7 @@ fn measure(options: &Options) -> Outcome<()> {
             .wants(Measurement::Feed)
             .then(|| feed::measure(&options.program()?, options.quick))
             .transpose()?,
+        soak: options.growth.soak.then(|| soak(options)).transpose()?,
     };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -173,6 +180,11 @@ fn serving(options: &Options) -> Outcome<serving::Report> {
     Ok(report)
 }
 
+fn soak(options: &Options) -> Outcome<soak::Report> {
+    let program = options.program()?;
+    soak::measure(&soak::Plan::new(program, options.connections, options.growth.sessions, options.quick))
+}
+
 impl Options {
     fn program(&self) -> Outcome<PathBuf> {
         match &self.attesto {
@@ -182,7 +194,7 @@ impl Options {
     }
 
     fn wants(&self, measurement: Measurement) -> bool {
-        self.measurements.is_empty() || self.measurements.contains(&measurement)
+        !self.growth.soak && (self.measurements.is_empty() || self.measurements.contains(&measurement))
     }
 }
 
@@ -203,6 +215,9 @@ impl Report {
         }
         if let Some(feed) = &self.feed {
             println!("\n{feed}");
+        }
+        if let Some(soak) = &self.soak {
+            println!("\n{soak}");
         }
     }
 }

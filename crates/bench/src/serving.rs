@@ -15,7 +15,7 @@ mod overload;
 pub mod peers;
 mod report;
 mod scene;
-mod simplejwt;
+pub mod simplejwt;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -14,8 +14,8 @@ use crate::keys::{follow_keys, report_keys, schedule_keys};
 use crate::metrics::take_samples;
 use crate::tls::follow_certificate;
 
-/// Rows per transaction: short enough that no request notices.
-const BATCH: i64 = 500;
+/// Expired rows that are removed in one transaction: short enough that no request notices.
+pub const PURGE_BATCH: i64 = 500;
 
 /// The clock may have been ahead by this much, and no session is gone that somebody may want to end.
 const SESSION_LAG: Duration = Duration::from_secs(24 * 60 * 60);
@@ -97,9 +97,9 @@ pub async fn purge(
     now: Instant,
     audit_lifetime: Duration,
 ) -> Result<(), AuditError> {
-    purge_all(store, move |tx| tx.purge_sessions(now - SESSION_LAG, BATCH)).await?;
-    purge_all(store, move |tx| tx.purge_throttles(now, BATCH)).await?;
-    purge_all(store, move |tx| tx.purge_revocations(now - RECORD_LAG, BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_sessions(now - SESSION_LAG, PURGE_BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_throttles(now, PURGE_BATCH)).await?;
+    purge_all(store, move |tx| tx.purge_revocations(now - RECORD_LAG, PURGE_BATCH)).await?;
     audit.seal(now).await?;
     while audit.purge(now - audit_lifetime, now).await? > 0 {}
     Ok(())

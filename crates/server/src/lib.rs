@@ -39,7 +39,7 @@ pub use clock::Clock;
 pub use feed::follow_feed;
 pub use feed::snapshot_bytes;
 pub use issuer::{Issuer, Pair};
-pub use jobs::purge;
+pub use jobs::{PURGE_BATCH, purge};
 pub use keys::{KeyError, KeyKeeper, SignerLayer, follow_keys, run_due, schedule_keys};
 pub use metrics::sample;
 pub use password::Passwords;

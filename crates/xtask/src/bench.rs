@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// For the bench: `signing`, `serving`, --peers, --quick, --json, --help and more
+    /// For the bench: `signing`, `serving`, --peers, --soak, --quick, --json, --help and more
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
