@@ -83,7 +83,8 @@ fn it_serves_over_tls_and_tells_clients_to_come_back_by_it() {
 fn who_speaks_without_it_is_not_answered_and_not_kept() {
     let folder = Folder::new(SETTINGS);
     Pair::until(2031).write(&folder);
-    let mut stream = Live::serve(folder).connect();
+    let live = Live::serve(folder);
+    let mut stream = live.connect();
     let begun = Instant::now();
     stream.write_all(REQUEST).unwrap();
     let mut answer = Vec::new();
