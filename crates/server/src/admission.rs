@@ -25,6 +25,11 @@ impl Admission {
         Self { inside: AtomicUsize::new(0), most: WAITING_PER_CORE * cores }
     }
 
+    /// Refuses whoever would be refused anyway, before anything is done for them. Takes no place.
+    pub fn require_room(&self) -> Result<(), Unavailable> {
+        if self.inside.load(Ordering::Relaxed) >= self.most { Err(Unavailable::Crowded) } else { Ok(()) }
+    }
+
     /// Comes in, unless too many are inside. A signature is made without a break, so whoever has arrived as well is let in
     /// before this goes on.
     pub async fn enter(&self) -> Result<Admitted<'_>, Unavailable> {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, rt, web};
+use rustix::net::listen;
 #[cfg(target_os = "linux")]
 use rustix::net::sockopt::set_tcp_user_timeout;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,6 +20,9 @@ use crate::start::{Environment, StartError, open};
 
 /// Connections of each worker, of which there are as many as cores. Further ones wait in the kernel.
 const CONNECTIONS: usize = 25_600;
+
+/// How many new connections wait until they are taken, if the system lets as many.
+const ARRIVING: i32 = 4096;
 
 /// A client has this long to send its headers, and before that as long for the handshake of TLS.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +44,7 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let (app, _lock) = open(&settings, Environment::system()).await?;
     let signals = Signals::listen()?;
+    lengthen_queue(&listener)?;
     hang_up_on_dead_readers(&listener)?;
     raise_file_limit();
     let jobs = Jobs::start(&app, settings.audit_lifetime);
@@ -89,6 +94,11 @@ fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     // Refused, it stays as it is.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// Whoever arrives while all are busy would otherwise, beyond the 128 of the standard library, not be answered at all.
+fn lengthen_queue(listener: &TcpListener) -> std::io::Result<()> {
+    Ok(listen(listener, ARRIVING)?)
 }
 
 /// Connections inherit it. Where the kernel does not offer it, they are kept for as long as the client is.

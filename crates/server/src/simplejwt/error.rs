@@ -210,6 +210,8 @@ impl ResponseError for SimpleJwtError {
             Self::Refused(refusal) => tracing::info!(%refusal, "refused"),
             Self::Token(error) => tracing::info!(code = error.code(), "token refused"),
             Self::NotARefreshToken => tracing::info!(code = "not_a_refresh_token", "token refused"),
+            // As many lines as there are too many requests would help nobody: the metrics count them.
+            Self::Unavailable(cause @ Unavailable::Crowded) => tracing::debug!(%cause, "unavailable"),
             Self::Unavailable(cause) => tracing::error!(%cause, "unavailable"),
             _ => {}
         }

@@ -36,6 +36,7 @@ pub async fn refresh(
     caller: Caller,
     fields: Fields<Refresh>,
 ) -> Result<Renewed, SimpleJwtError> {
+    app.renewals.require_room()?;
     // What is no token takes nobody's place.
     let presented = fields.into_inner().read(&app)?;
     let _inside = app.renewals.enter().await?;
