@@ -1,9 +1,9 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{self, Duration};
 
 use actix_web::web;
 use arc_swap::ArcSwapOption;
-use attesto_core::KeyFacts;
+use attesto_core::{Instant, KeyFacts};
 use attesto_store::StoreError;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -50,17 +50,17 @@ impl Sampled {
 /// Takes samples for as long as the server runs. Never returns.
 pub async fn take_samples(app: web::Data<App>) {
     let (mut reading, mut counting) = (Trouble::default(), Trouble::default());
-    let mut count_at = Instant::now();
+    let mut count_at = time::Instant::now();
     loop {
         if let Some(cause) = reading.news(read(&app).await) {
             tracing::warn!(%cause, "the metrics keep what the database said last; trying again");
         }
-        if reading.is_over() && count_at <= Instant::now() {
-            let begun = Instant::now();
+        if count_at <= time::Instant::now() {
+            let begun = time::Instant::now();
             if let Some(cause) = counting.news(count(&app).await) {
                 tracing::warn!(%cause, "the sessions cannot be counted; trying again later");
             }
-            count_at = Instant::now() + SHARE * begun.elapsed();
+            count_at = time::Instant::now() + SHARE * begun.elapsed();
         }
         sleep(EVERY).await;
     }
@@ -68,16 +68,17 @@ pub async fn take_samples(app: web::Data<App>) {
 
 /// Asks the database once for everything.
 pub async fn sample(app: &App) -> Result<(), StoreError> {
-    read(app).await?;
-    count(app).await
+    let (read, counted) = (read(app).await, count(app).await);
+    read.and(counted)
 }
 
 /// What few rows say.
 async fn read(app: &App) -> Result<(), StoreError> {
     let facts = app.store.read(|tx| tx.find_key_facts()).await?;
     app.sampled.facts.store(Some(Arc::new(facts)));
-    let unsealed = app.store.read(|tx| tx.count_unsealed_audit_events()).await?;
-    let age = unsealed.since.map_or(Duration::ZERO, |since| app.clock.now().since(since));
+    let unsealed = app.store.read(|tx| tx.list_unsealed_audit_events(1)).await?;
+    let age =
+        unsealed.first().map_or(Duration::ZERO, |row| app.clock.now().since(Instant::from_millis(row.at)));
     app.sampled.unsealed.store(Some(Arc::new(age)));
     Ok(())
 }
@@ -102,10 +103,6 @@ impl Trouble {
         self.0 = cause;
         news
     }
-
-    fn is_over(&self) -> bool {
-        self.0.is_none()
-    }
 }
 
 #[cfg(test)]
@@ -116,12 +113,12 @@ mod tests {
     fn a_reason_is_news_once() {
         let mut trouble = Trouble::default();
         let full = || Err(StoreError::Overloaded);
-        assert!(trouble.news(Ok(())).is_none() && trouble.is_over());
-        assert!(trouble.news(full()).is_some() && !trouble.is_over());
-        assert!(trouble.news(full()).is_none() && !trouble.is_over());
+        assert!(trouble.news(Ok(())).is_none());
+        assert!(trouble.news(full()).is_some());
+        assert!(trouble.news(full()).is_none());
         assert!(trouble.news(Err(StoreError::Abandoned)).is_some());
         assert!(trouble.news(full()).is_some());
-        assert!(trouble.news(Ok(())).is_none() && trouble.is_over());
+        assert!(trouble.news(Ok(())).is_none());
         assert!(trouble.news(full()).is_some());
     }
 }
