@@ -147,7 +147,7 @@ async fn read_all(
     let (user_id, client_id) = (user_id.clone(), client_id.clone());
     let read = app
         .store
-        .find(move |tx| Ok((tx.find_user(&user_id)?, tx.find_client(&client_id)?, tx.find_watermark()?)));
+        .read(move |tx| Ok((tx.find_user(&user_id)?, tx.find_client(&client_id)?, tx.find_watermark()?)));
     Ok(read.await?)
 }
 
