@@ -107,6 +107,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_hash_of_a_password_is_an_error() {
+        let whole = hash(&typed("x")).unwrap();
+        let whole = whole.expose();
+        let (without_output, _) = whole.rsplit_once('$').unwrap();
+        let (without_salt, _) = without_output.rsplit_once('$').unwrap();
+        for broken in [
+            without_output.to_owned(),
+            without_salt.to_owned(),
+            whole.replace("$v=19", ""),
+            whole.replace("argon2id", "scrypt"),
+            "!".to_owned(),
+        ] {
+            let outcome = verify(&typed("x"), &PasswordHash::new(broken.clone()), &Memory::default());
+            assert!(matches!(outcome, Err(Unavailable::PasswordHash)), "{broken}");
+        }
+    }
+
+    #[test]
     fn memory_is_kept_unless_it_is_more_than_ours() {
         let memory = Memory::default();
         let kept = || memory.0.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>();
