@@ -31,8 +31,9 @@ impl AuditPurge {
         self.walk.at()
     }
 
-    /// Takes the next rows, and says whether it has to see more. A row is proved by the one behind it, the last by the head:
-    /// else who has the database alone could give old rows a new text, with hashes that fit.
+    /// Takes the next rows, and says whether it has to see more. A row is compared with the one behind it, the last with the
+    /// head: else who has the database alone could give old rows a new text, and nothing would show it. Who writes the hash of
+    /// the first row that stays anew as well is found out behind it, by whoever goes along the chain.
     pub fn take(&mut self, rows: &[ChainedEvent]) -> Result<bool, AuditBreak> {
         for row in rows {
             self.walk.step(row)?;

@@ -3,7 +3,7 @@ use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use attesto_core::{AuditPlace, ChainedEvent, Digest};
+use attesto_core::{ChainedEvent, Digest, SealedAuditHead};
 use attesto_store::{Store, StoreError};
 use clap::Args;
 use serde::Serialize;
@@ -125,16 +125,19 @@ impl Export {
                 Ok((tx.find_audit_head()?, tx.list_sealed_audit_events(after.saturating_sub(1), 1)?))
             })
             .await?;
-        let Some(head) = head else {
-            let line = "nothing is sealed yet: start a server, which begins the chain within 10 seconds";
-            return Err(Stopped::Other(Failure::new(line)));
-        };
-        let AuditPlace { seq, hash } = head.head.purged;
-        if after <= seq {
-            return Ok(At { seq, hash: Some(hash) });
+        match (head, row.into_iter().next()) {
+            (None, None) => {
+                let line = "nothing is sealed yet: start a server, which begins the chain within 10 seconds";
+                Err(Stopped::Other(Failure::new(line)))
+            }
+            (Some(SealedAuditHead { head, .. }), _) if after <= head.purged.seq => {
+                Ok(At { seq: head.purged.seq, hash: Some(head.purged.hash) })
+            }
+            (_, Some(row)) if row.seq == after => Ok(At { seq: after, hash: row.hash }),
+            // Somebody took the head away: what is left is what there is.
+            (None, Some(row)) => Ok(At { seq: row.seq - 1, hash: None }),
+            (Some(_), _) => Ok(At { seq: after, hash: None }),
         }
-        let row = row.into_iter().find(|row| row.seq == after);
-        Ok(At { seq: after, hash: row.and_then(|row| row.hash) })
     }
 }
 
@@ -148,7 +151,8 @@ async fn gap(store: &Store, seq: i64) -> Result<Stopped, StoreError> {
         )
     } else {
         Failure::broken(format!(
-            "row {seq} of the audit is not where it belongs; see what `attesto audit verify` says"
+            "row {seq} of the audit is not where it belongs; `attesto audit verify` says more, and --after {seq} exports \
+             what is behind it"
         ))
     }))
 }

@@ -259,7 +259,21 @@ fn an_export_has_no_gap() {
     authority.sqlite("DELETE FROM audit_events WHERE chain_seq = 3");
     let line = authority.run(&["audit", "export", "--output", "audit.jsonl"]).refused(BROKEN);
     assert!(line.starts_with("row 3 of the audit is not where it belongs"), "{line}");
+    assert!(line.contains("--after 3 exports"), "{line}");
     authority.run(&["audit", "export", "--after", "3"]).done();
+}
+
+/// Whoever has to give the chain up keeps what there was.
+#[test]
+fn rows_whose_head_is_gone_are_still_exported() {
+    let authority = sealed();
+    let before = authority.run(&["audit", "export"]).done();
+    authority.sqlite("DELETE FROM audit_head");
+    let after = authority.run(&["audit", "export"]).done();
+    let (before, mut after) = (lines(&before), lines(&after));
+    assert_eq!(after[0]["previous"].take(), Value::Null, "nobody vouches for it");
+    after[0]["previous"] = before[0]["previous"].clone();
+    assert!(before.len() > 3 && after == before);
 }
 
 /// Whoever reads the chain while its beginning moves is told so, and is told nothing wrong.
