@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use attesto_store::Store;
 use clap::Args;
 use serde_json::json;
 
@@ -21,7 +22,8 @@ impl Backup {
     /// Runs the command.
     pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
         let settings = place.settings()?;
-        let store = Place::open(&settings).await?;
+        // Whatever its schema: before an upgrade a copy is the only way back.
+        let store = Store::open(&settings.database)?;
         store.back_up(&self.file).await.map_err(|cause| Failure::new(cause.to_string()))?;
         let file = self.file.display().to_string();
         let sentence = format!("{} was copied to {file}", settings.database);

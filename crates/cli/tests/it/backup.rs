@@ -40,6 +40,24 @@ fn a_copy_that_is_made_under_load_is_a_whole_database() {
     assert_eq!(other.json(&["sessions", "list"]).as_array().unwrap().len(), 24);
 }
 
+/// Whoever has put the new program in its place already still wants a copy of what was before.
+#[test]
+fn a_database_of_an_older_version_is_copied_as_it_is() {
+    let authority = Authority::configured(CONFIGURATION);
+    authority.set_up();
+    let down = include_str!("../../../../migrations/sqlite/0004_audit_chain/down.sql");
+    authority.sqlite(&format!("{down}; DELETE FROM __diesel_schema_migrations WHERE version = '0004';"));
+    authority.settle();
+    let copy = authority.data().join("copy.db");
+    authority.run(&["backup", copy.to_str().unwrap()]).done();
+    assert!(authority.run(&["users", "list"]).refused(1).contains("attesto migrate"), "it is older still");
+
+    authority.run(&["migrate"]).done();
+    fs::rename(&copy, authority.data().join("attesto.db")).unwrap();
+    assert!(authority.run(&["users", "list"]).refused(1).contains("attesto migrate"), "and so is the copy");
+    authority.start().sign_in();
+}
+
 #[test]
 fn a_copy_that_cannot_be_written_leaves_nothing() {
     let authority = Authority::configured(CONFIGURATION);
