@@ -72,7 +72,8 @@ impl Rewrap {
             let line = format!("{} without key-encryption key {}", names(&without), first.0);
             if Instant::now() >= deadline {
                 return Err(Failure::temporary(format!(
-                    "{line} after {}; put its file first in their key_encryption_keys, restart them, and run this again",
+                    "{line} after {}; put its file first in their key_encryption_keys (or ATTESTO_KEY_ENCRYPTION_KEYS, which \
+                     wins), restart them, and run this again",
                     in_words(self.timeout)
                 )));
             }
