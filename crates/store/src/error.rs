@@ -49,6 +49,14 @@ pub enum BackupError {
         /// Why not.
         cause: String,
     },
+    /// The database itself cannot be read to its end.
+    #[error("{} is damaged ({cause}); docs/operations/backup.md says how an earlier copy is put back", .path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// In the words of SQLite.
+        cause: String,
+    },
     /// It is no file.
     #[error("{0} is copied by pg_dump; see docs/operations/backup.md")]
     OfAServer(DatabaseUrl),
@@ -69,9 +77,20 @@ pub enum RestoreError {
     /// The database, its lock or the copy cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// There is no file of that name.
+    #[error("there is no such copy: {}", .0.display())]
+    NoCopy(PathBuf),
+    /// It cannot be read to its end.
+    #[error("the copy {} is damaged ({cause}); take another one", .path.display())]
+    DamagedCopy {
+        /// The copy.
+        path: PathBuf,
+        /// In the words of SQLite.
+        cause: String,
+    },
     /// The copy cannot be taken in.
     #[error(transparent)]
-    Copy(#[from] BackupError),
+    Copy(BackupError),
     /// It is what an interrupted restore has left.
     #[error("{} is what a restore left that was interrupted; restore the copy itself, or give this one another name first", .0.display())]
     Unfinished(PathBuf),
@@ -83,6 +102,16 @@ pub enum RestoreError {
         /// Why not.
         cause: String,
     },
+}
+
+impl From<BackupError> for RestoreError {
+    /// Of a restore, the copy is the database that is copied.
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Damaged { path, cause } => Self::DamagedCopy { path, cause },
+            other => Self::Copy(other),
+        }
+    }
 }
 
 /// A database could not be opened. One line each, with the remedy.

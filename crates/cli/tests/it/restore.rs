@@ -208,7 +208,7 @@ fn what_is_no_copy_of_this_authority_changes_nothing() {
     let path = |authority: &Authority, name: &str| authority.data().join(name).to_str().unwrap().to_owned();
     let before = authority.files();
     for (copy, cause) in [
-        (path(&authority, "absent"), "there is no database at"),
+        (path(&authority, "absent"), "there is no such copy: /"),
         (path(&authority, "text"), "is not a database"),
         (path(&authority, "empty"), "is not a database of Attesto"),
         (path(&authority, "kek"), "is not a database"),
@@ -225,6 +225,25 @@ fn what_is_no_copy_of_this_authority_changes_nothing() {
     let refused = authority.run(&["restore", &path(&authority, "attesto.db.restoring"), "--yes"]).refused(1);
     assert!(refused.contains("interrupted"), "{refused}");
     authority.assert_unchanged_since(&before);
+}
+
+#[test]
+fn a_damaged_copy_is_named_and_not_what_it_would_replace() {
+    let (authority, server, copy, _) = backed_up(CONFIGURATION);
+    server.stop();
+    let whole = fs::read(&copy).unwrap();
+    // Within the schema, which is read first, and behind it.
+    for quarters in [1, 3] {
+        let mut bytes = whole.clone();
+        bytes[whole.len() * quarters / 4..].fill(0x7f);
+        fs::write(&copy, bytes).unwrap();
+        let before = authority.files();
+        let line = authority.run(&["restore", &copy, "--yes", "--emergency"]).refused(1);
+        let expected =
+            format!("the copy {copy} is damaged (database disk image is malformed); take another one");
+        assert_eq!(line, expected, "{quarters} quarters");
+        authority.assert_unchanged_since(&before);
+    }
 }
 
 fn signing(authority: &Authority) -> String {

@@ -21,7 +21,7 @@ pub(crate) fn back_up(url: &SqliteUrl, file: &Path) -> Result<(), BackupError> {
     let mut connection = connection::plain(url)?;
     let new = private_file(file).map_err(unwritable)?;
     let copied = copy_into(&mut connection, name)
-        .map_err(|cause| BackupError::Unwritable { path: file.to_owned(), cause: cause.to_string() })
+        .map_err(|cause| uncopied(url, file, cause.to_string()))
         .and_then(|()| new.sync_all().and_then(|()| sync_folder_of(file)).map_err(unwritable));
     if copied.is_err() {
         // Half a copy would be taken for one. If it cannot be removed, the next attempt says that it exists.
@@ -33,6 +33,20 @@ pub(crate) fn back_up(url: &SqliteUrl, file: &Path) -> Result<(), BackupError> {
 /// SQLite takes an empty file for a new one.
 fn copy_into(connection: &mut AnyConnection, file: &str) -> QueryResult<()> {
     diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(file).execute(connection).map(drop)
+}
+
+/// Either of the two files may be the reason; SQLite does not say which.
+fn uncopied(from: &SqliteUrl, to: &Path, cause: String) -> BackupError {
+    if is_damage(&cause) {
+        BackupError::Damaged { path: from.path().to_owned(), cause }
+    } else {
+        BackupError::Unwritable { path: to.to_owned(), cause }
+    }
+}
+
+/// Whether SQLite says that a file is not what it was.
+pub(super) fn is_damage(cause: &str) -> bool {
+    cause.contains("malformed")
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

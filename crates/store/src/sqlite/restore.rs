@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use super::backup::{back_up, sync_folder_of};
+use super::backup::{back_up, is_damage, sync_folder_of};
 use super::connection;
 use super::server_lock::{ServerLock, real_path};
 use crate::error::{OpenError, RestoreError};
@@ -46,7 +46,7 @@ impl Restoration {
         let candidate = Candidate(SqliteUrl::of(unfinished));
         // Of a restore that was interrupted.
         candidate.remove();
-        require_ours(&copy)?;
+        require_ours(&copy).map_err(|error| of_copy(&copy, error))?;
         back_up(&copy, candidate.0.path())?;
         Ok(Self { database, candidate, lock })
     }
@@ -132,10 +132,10 @@ impl Drop for Candidate {
 }
 
 /// Where it really is, whatever links lead there.
-fn found(copy: &Path) -> Result<SqliteUrl, OpenError> {
+fn found(copy: &Path) -> Result<SqliteUrl, RestoreError> {
     let path = copy.canonicalize().map_err(|cause| match cause.kind() {
-        ErrorKind::NotFound => OpenError::Absent((&SqliteUrl::of(copy.to_owned())).into()),
-        _ => OpenError::unreachable(&SqliteUrl::of(copy.to_owned()), &cause),
+        ErrorKind::NotFound => RestoreError::NoCopy(copy.to_owned()),
+        _ => OpenError::unreachable(&SqliteUrl::of(copy.to_owned()), &cause).into(),
     })?;
     Ok(SqliteUrl::of(path))
 }
@@ -151,6 +151,16 @@ fn require_ours(copy: &SqliteUrl) -> Result<(), OpenError> {
         return Err(OpenError::Foreign(copy.into()));
     }
     migration::check_requirement(&mut connection, &copy.into())
+}
+
+/// Damage shows at once where the schema is.
+fn of_copy(copy: &SqliteUrl, error: OpenError) -> RestoreError {
+    match error {
+        OpenError::Unreachable { cause, .. } if is_damage(&cause) => {
+            RestoreError::DamagedCopy { path: copy.path().to_owned(), cause }
+        }
+        other => other.into(),
+    }
 }
 
 /// Says whether there was something to rename.
