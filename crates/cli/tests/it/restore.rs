@@ -1,7 +1,7 @@
 //! A copy of the database that is put back: what was ended since it was made stays ended.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
 use attesto_core::KeyState;
@@ -140,6 +140,26 @@ fn where_the_database_is_lost_the_operator_names_what_leaked() {
     let keeper = Keeper::of(&authority);
     assert_eq!((keeper.times_revoked(&first), keeper.times_revoked(stranger)), (1, 1));
     server.stop();
+}
+
+/// Root puts a copy back on a new machine, and the server is somebody else. Only root can give files away.
+#[test]
+fn what_root_restores_belongs_to_whom_its_folder_does() {
+    const SOMEBODY: u32 = 4242;
+    let (authority, server, copy, _) = backed_up(CONFIGURATION);
+    server.stop();
+    let database = |end: &str| authority.data().join(format!("attesto.db{end}"));
+    for end in ["", "-wal", "-shm", ".lock"] {
+        let _ = fs::remove_file(database(end));
+    }
+    if chown(authority.data(), Some(SOMEBODY), Some(SOMEBODY)).is_err() {
+        return;
+    }
+    authority.run(&["restore", &copy, "--yes", "--emergency", "--nothing-leaked"]).done();
+    for end in ["", ".lock"] {
+        let file = fs::metadata(database(end)).unwrap();
+        assert_eq!((file.uid(), file.gid(), file.mode() & 0o777), (SOMEBODY, SOMEBODY, 0o600), "{end}");
+    }
 }
 
 /// SQLite would fold it into whatever database lies beside it.

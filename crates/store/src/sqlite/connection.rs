@@ -3,6 +3,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, ConnectionError, ConnectionResult, SqliteConnection};
 
+use super::owner::unreachable;
 use crate::connection::AnyConnection;
 use crate::error::OpenError;
 use crate::pool::{Connections, connections};
@@ -27,19 +28,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Opens the connection that writes, to a file that exists.
 pub(crate) fn writer(url: &SqliteUrl) -> Result<AnyConnection, OpenError> {
     let mut connection = plain(url)?;
-    connection.batch_execute(WRITER).map_err(|cause| OpenError::unreachable(url, &cause))?;
+    connection.batch_execute(WRITER).map_err(|cause| unreachable(url, &cause))?;
     Ok(connection)
 }
 
 /// Opens a connection to a file that may be anybody's: nothing changes, not even the journal mode.
 pub(crate) fn plain(url: &SqliteUrl) -> Result<AnyConnection, OpenError> {
-    open(&existing(url)?, PATIENT).map_err(|cause| OpenError::unreachable(url, &cause))
+    open(&existing(url)?, PATIENT).map_err(|cause| unreachable(url, &cause))
 }
 
 /// SQLite opens what it cannot write, and says so at the first write only.
 pub(crate) fn require_writable(connection: &mut AnyConnection, url: &SqliteUrl) -> Result<(), OpenError> {
     let nothing = "UPDATE schema_requirement SET one = 1 WHERE FALSE";
-    connection.batch_execute(nothing).map_err(|cause| OpenError::unreachable(url, &cause))
+    connection.batch_execute(nothing).map_err(|cause| unreachable(url, &cause))
 }
 
 pub(crate) fn readers(url: &SqliteUrl) -> Result<Connections, OpenError> {

@@ -4,6 +4,7 @@ mod backup;
 mod command;
 mod connection;
 mod file;
+mod owner;
 mod read;
 mod restore;
 mod server_lock;

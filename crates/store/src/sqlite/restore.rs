@@ -1,10 +1,11 @@
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use super::backup::{back_up, is_damage, sync_folder_of};
 use super::connection;
+use super::owner::give_to_owner_of_folder;
 use super::server_lock::{ServerLock, real_path};
 use crate::error::{OpenError, RestoreError};
 use crate::migration;
@@ -69,18 +70,14 @@ impl Restoration {
         Ok(Restored { replaced, _lock: self.lock })
     }
 
-    /// Whoever could open the database can open the copy.
+    /// Whoever could open the database can open the copy; if there was none, the owner of the folder.
     fn dress_candidate(&self) -> Result<(), RestoreError> {
-        let Ok(before) = fs::metadata(self.database.path()) else { return Ok(()) };
         let path = self.candidate.0.path();
-        let dress = || {
-            let now = fs::metadata(path)?;
-            if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
-                chown(path, Some(before.uid()), Some(before.gid()))?;
-            }
-            fs::set_permissions(path, before.permissions())
+        let Ok(before) = fs::metadata(self.database.path()) else {
+            give_to_owner_of_folder(path);
+            return Ok(());
         };
-        dress().map_err(|cause| unmovable(path, &cause))
+        dress_like(&before, path).map_err(|cause| unmovable(path, &cause))
     }
 
     /// Gives the database another name. Where that is one file, there is one under its own name at every moment.
@@ -129,6 +126,14 @@ impl Drop for Candidate {
     fn drop(&mut self) {
         self.remove();
     }
+}
+
+fn dress_like(before: &Metadata, path: &Path) -> io::Result<()> {
+    let now = fs::metadata(path)?;
+    if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
+        lchown(path, Some(before.uid()), Some(before.gid()))?;
+    }
+    fs::set_permissions(path, before.permissions())
 }
 
 /// Where it really is, whatever links lead there.

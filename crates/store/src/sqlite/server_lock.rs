@@ -1,6 +1,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::owner::{give_to_owner_of_folder, unreachable};
 use crate::error::OpenError;
 use crate::url::{DatabaseUrl, SqliteUrl};
 
@@ -21,18 +24,29 @@ impl ServerLock {
 }
 
 fn lock(url: &SqliteUrl) -> Result<File, OpenError> {
-    let unreachable = |cause: std::io::Error| OpenError::unreachable(url, &cause);
+    let unreachable = |cause: io::Error| unreachable(url, &cause);
     let path = SqliteUrl::of(real_path(url.path()).map_err(unreachable)?).beside(".lock");
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    // Whoever can open the file can lock it.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(unreachable)?;
+    let file = open(&path).map_err(unreachable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path)),
         Err(TryLockError::Error(cause)) => Err(unreachable(cause)),
+    }
+}
+
+/// Whoever can open the file can lock it. One that was there before belongs to whom it should.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Ok(new) => {
+            give_to_owner_of_folder(path);
+            Ok(new)
+        }
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+            options.create(true).truncate(false).open(path)
+        }
+        Err(cause) => Err(cause),
     }
 }
 
