@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use attesto_core::{AuditPlace, Event, Feed, Haste, Instant, KeyRefusal, KeyTable, ServerReport};
-use attesto_keyring::random_salt;
+use attesto_keyring::{KeyEncryptionKeys, random_salt};
 use attesto_server::config::Settings;
-use attesto_server::{KeyError, KeyKeeper};
+use attesto_server::{KeyError, KeyKeeper, StartError};
 use attesto_store::{DatabaseUrl, Restoration, ServerLock, Store};
 use clap::Args;
 use serde_json::json;
@@ -63,6 +63,8 @@ impl Restore {
     /// Runs the command.
     pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
         let settings = place.settings()?;
+        // Nothing can be said of any database without them.
+        KeyEncryptionKeys::read(&settings.key_encryption_keys).map_err(StartError::from)?;
         self.confirm(&settings)?;
         match &self.file {
             Some(copy) => self.replace(&settings, copy, output).await,

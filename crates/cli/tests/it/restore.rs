@@ -247,6 +247,18 @@ fn what_is_no_copy_of_this_authority_changes_nothing() {
     authority.assert_unchanged_since(&before);
 }
 
+/// What leaked is asked for only where nothing else is in the way.
+#[test]
+fn a_key_encryption_key_that_is_missing_is_named_first() {
+    let (authority, server, copy, _) = backed_up(CONFIGURATION);
+    server.stop();
+    fs::rename(authority.data().join("kek"), authority.data().join("away")).unwrap();
+    let before = authority.files();
+    let line = authority.run(&["restore", &copy]).refused(78);
+    assert!(line.starts_with("key_encryption_keys: ") && line.contains("put the file back"), "{line}");
+    authority.assert_unchanged_since(&before);
+}
+
 #[test]
 fn a_damaged_copy_is_named_and_not_what_it_would_replace() {
     let (authority, server, copy, _) = backed_up(CONFIGURATION);
