@@ -22,7 +22,7 @@ pub fn examine(configuration: Option<&Path>, settings: &Settings, findings: &mut
         findings.add(configuration_file(path, settings));
     }
     for path in &settings.key_encryption_keys {
-        findings.add(key_encryption_key(path));
+        findings.add(key_encryption_key(path, is_set_up(settings)));
     }
     if let Some(path) = settings.database.file() {
         database(path, findings);
@@ -60,7 +60,12 @@ fn configuration_file(path: &Path, settings: &Settings) -> Finding {
     Finding::ok(check, format!("{}, mode {:04o}", path.display(), bits(&found)))
 }
 
-fn key_encryption_key(path: &Path) -> Finding {
+/// As far as files tell.
+fn is_set_up(settings: &Settings) -> bool {
+    settings.database.file().is_none_or(Path::exists)
+}
+
+fn key_encryption_key(path: &Path, is_set_up: bool) -> Finding {
     let check = "key-encryption key";
     match KeyEncryptionKey::read(path) {
         Ok(kek) => Finding::ok(check, format!("{}: {}", path.display(), kek.id().0)),
@@ -72,7 +77,11 @@ fn key_encryption_key(path: &Path) -> Finding {
         Err(KekError::Absent { path }) => Finding::wrong(
             check,
             format!("{} is not there", path.display()),
-            "put it back from its copy; a new one opens no existing database",
+            if is_set_up {
+                "put it back from its copy; a new one opens no existing database"
+            } else {
+                "attesto init, which makes it and the database; if there were any, put their copies back"
+            },
         ),
         Err(other) => Finding::wrong(check, other.to_string(), "see docs/operations/keys.md"),
     }

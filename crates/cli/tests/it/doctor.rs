@@ -109,6 +109,13 @@ fn files_that_are_open_to_others_or_gone_are_named() {
 }
 
 #[test]
+fn before_anything_is_set_up_it_says_how_to() {
+    let authority = Authority::configured(CONFIGURATION);
+    assert_found(&authority, "key-encryption key", "wrong", "attesto init, which makes it");
+    assert_found(&authority, "database", "wrong", "attesto init");
+}
+
+#[test]
 fn what_does_not_fit_the_database_is_named() {
     let authority = authority();
     let configuration = String::from_utf8(authority.file("attesto.toml")).unwrap();
