@@ -72,7 +72,7 @@ pub async fn serve(
         version = env!("CARGO_PKG_VERSION"),
         issuer = settings.issuer,
         database = %settings.database,
-        keys = app.keys.loaded().keyring.version(),
+        keyring_version = app.keys.loaded().keyring.version(),
         "serving"
     );
     listening();
