@@ -266,4 +266,6 @@ pub struct AuditFilter {
     pub kid: Option<String>,
     /// Then or later.
     pub since: Option<Instant>,
+    /// Earlier than that.
+    pub until: Option<Instant>,
 }

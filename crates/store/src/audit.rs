@@ -28,7 +28,7 @@ impl Read<'_> {
         filter: &AuditFilter,
         limit: i64,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let AuditFilter { event, user_id, client_id, session_id, kid, since } = filter;
+        let AuditFilter { event, user_id, client_id, session_id, kid, since, until } = filter;
         let mut query = audit_events::table
             .select(EventRow::as_select())
             .order((audit_events::at.desc(), audit_events::id.desc()))
@@ -51,6 +51,9 @@ impl Read<'_> {
         }
         if let Some(since) = since.map(Instant::as_millis) {
             query = query.filter(audit_events::at.ge(since));
+        }
+        if let Some(until) = until.map(Instant::as_millis) {
+            query = query.filter(audit_events::at.lt(until));
         }
         let rows: Vec<EventRow> = query.load(self.connection)?;
         Ok(rows.into_iter().map(RecordedEvent::from).collect())

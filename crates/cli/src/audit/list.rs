@@ -1,5 +1,7 @@
+use std::io::{Write as _, stderr};
+
 use attesto_core::{AuditFilter, ClientId, Event, SessionId, UserId};
-use attesto_store::{Read, StoreError};
+use attesto_store::{Read, Store, StoreError};
 use clap::Args;
 
 use super::Shown;
@@ -32,20 +34,26 @@ pub struct List {
     /// Only from this time on: `2026-11-29T12:00:00Z`, `2026-11-29`, or how long ago, such as `2h`
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
+    /// Only from before this time
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    until: Option<Moment>,
 }
 
 impl List {
     /// Runs the command.
     pub async fn run(self, place: &Place, output: Output) -> Result<(), Failure> {
-        let events = place
-            .store()
-            .await?
+        let store = place.store().await?;
+        let user = self.user.clone();
+        let events = store
             .read(move |tx| {
                 let limit = self.limit;
                 let filter = self.filter(tx)?;
                 tx.list_audit_events(&filter, limit)
             })
             .await?;
+        if let Some(user) = user.filter(|_| events.is_empty()) {
+            say_if_unknown(&store, user).await?;
+        }
         let events: Vec<Shown> = events.into_iter().map(Shown::from).collect();
         output.list(
             &events,
@@ -73,8 +81,18 @@ impl List {
             session_id: self.session.map(SessionId),
             kid: self.key,
             since: self.since.map(|since| since.instant(now())),
+            until: self.until.map(|until| until.instant(now())),
         })
     }
+}
+
+/// An empty list does not tell a slip from somebody to whom nothing has happened.
+async fn say_if_unknown(store: &Store, user: String) -> Result<(), Failure> {
+    if store.read(move |tx| tx.find_user_by_name(&user)).await?.is_none() {
+        // Whoever watches may leave.
+        let _ = writeln!(stderr(), "no user has this name; taken for an id, it fits no event");
+    }
+    Ok(())
 }
 
 /// Of the user with this name; else the text is an id.

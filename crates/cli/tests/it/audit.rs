@@ -388,17 +388,21 @@ fn a_list_has_what_was_asked_for() {
         (&["--event", "initialised"][..], 1),
         (&["--user", "ada"], 4),
         (&["--user", &user], 4),
-        (&["--user", "eve"], 0),
         (&["--session", sid], 1),
         (&["--key", &kid], 1),
         (&["--user", "ada", "--client", "simplejwt"], 3),
         (&["--since", "2100-01-01"], 0),
+        (&["--until", "2000-01-01"], 0),
         (&["--since", "1h", "--event", "signed_in"], 3),
+        (&["--since", "1h", "--until", "0s", "--event", "signed_in"], 3),
     ] {
         assert_eq!(count(options), expected, "{options:?}");
     }
     let (code, _, error) = authority.run(&["audit", "list", "--event", "sign_in"]).any();
     assert!(code == Some(2) && error.contains("no event has this name"), "{error}");
+    let (code, listed, error) = authority.run(&["audit", "list", "--user", "eve", "--json"]).any();
+    assert_eq!((code, listed.trim()), (Some(0), "[]"));
+    assert!(error.starts_with("no user has this name"), "{error}");
 }
 
 /// A new key-encryption key takes the chain along.

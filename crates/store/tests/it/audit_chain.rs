@@ -243,6 +243,7 @@ async fn a_list_has_what_fits_everything_that_is_asked_for() {
         (AuditFilter { session_id: Some(session), ..all.clone() }, vec![3]),
         (AuditFilter { kid: Some("k".to_owned()), ..all.clone() }, vec![4]),
         (AuditFilter { since: Some(NOW + Duration::from_secs(1)), ..all.clone() }, vec![5]),
+        (AuditFilter { until: Some(NOW + Duration::from_secs(1)), ..all.clone() }, vec![4, 3, 2, 1]),
         (AuditFilter { event: Some(Event::SignedIn), user_id: Some(ada), ..all }, vec![5, 2]),
     ];
     for (filter, ids) in table {
