@@ -38,7 +38,7 @@ const MOST_EXPIRED: usize = 100_000;
 #[derive(clap::Args)]
 pub struct Growth {
     /// Measure instead how cost grows with the number of sessions, up to ten million: refreshes, the purge, the database, all
-    /// on SQLite. Takes about an hour, and needs 15 GB free in the folder of temporary files (TMPDIR)
+    /// on SQLite. Takes long, and needs 15 GB free in the folder of temporary files (TMPDIR)
     #[arg(long, conflicts_with_all = ["measurements", "database", "peers", "only", "svg"])]
     pub soak: bool,
     /// How many sessions there are in the end of a soak, of 1.5 kB each [default: 10000000, with --quick 50000]
