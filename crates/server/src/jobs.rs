@@ -13,6 +13,7 @@ use crate::feed::follow_feed;
 use crate::keys::{follow_keys, report_keys, schedule_keys};
 use crate::metrics::take_samples;
 use crate::tls::follow_certificate;
+use crate::trouble::Trouble;
 
 /// Expired rows that are removed in one transaction: short enough that no request notices.
 pub const PURGE_BATCH: i64 = 500;
@@ -71,21 +72,16 @@ async fn follow_clock(app: web::Data<App>) {
 async fn purge_forever(app: web::Data<App>, audit_lifetime: Duration) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = None;
+    let mut trouble = Trouble::default();
     loop {
         ticks.tick().await;
-        let error = purge(&app.store, &app.audit, app.clock.now(), audit_lifetime).await.err();
-        let cause = error.as_ref().map(ToString::to_string);
-        if cause != trouble {
-            match error {
-                Some(AuditError::Store(cause)) => {
-                    tracing::warn!(%cause, "expired rows could not be removed; trying again later");
-                }
-                Some(AuditError::OlderServers { .. }) | None => {}
-                Some(cause) => tracing::error!(%cause, "old rows of the audit are not removed; trying again"),
+        match trouble.news(purge(&app.store, &app.audit, app.clock.now(), audit_lifetime).await) {
+            Some(AuditError::Store(cause)) => {
+                tracing::warn!(%cause, "expired rows could not be removed; trying again later");
             }
+            Some(AuditError::OlderServers { .. }) | None => {}
+            Some(cause) => tracing::error!(%cause, "old rows of the audit are not removed; trying again"),
         }
-        trouble = cause;
     }
 }
 

@@ -29,6 +29,7 @@ mod start;
 mod telemetry;
 mod tls;
 mod tokens;
+mod trouble;
 mod unavailable;
 mod well_known;
 

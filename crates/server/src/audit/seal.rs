@@ -7,6 +7,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{AuditChain, AuditError, BATCH, require_newer};
 use crate::app::App;
+use crate::trouble::Trouble;
 
 /// How often rows get their place.
 const EVERY: Duration = Duration::from_secs(10);
@@ -76,21 +77,16 @@ impl AuditChain {
 pub async fn seal_forever(app: web::Data<App>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = None;
+    let mut trouble = Trouble::default();
     loop {
         ticks.tick().await;
-        let error = app.audit.seal(app.clock.now()).await.err();
-        let cause = error.as_ref().map(ToString::to_string);
-        if cause != trouble {
-            match error {
-                Some(AuditError::OlderServers { servers }) => {
-                    tracing::warn!(%servers, "the audit is sealed when no server older than 0.4.0 runs any more");
-                }
-                Some(cause) => tracing::error!(%cause, "the audit is not sealed; trying again"),
-                None => {}
+        match trouble.news(app.audit.seal(app.clock.now()).await) {
+            Some(AuditError::OlderServers { servers }) => {
+                tracing::warn!(%servers, "the audit is sealed when no server older than 0.4.0 runs any more");
             }
+            Some(cause) => tracing::error!(%cause, "the audit is not sealed; trying again"),
+            None => {}
         }
-        trouble = cause;
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::keeper::{KeyError, KeyKeeper};
 use crate::app::App;
+use crate::trouble::Trouble;
 
 /// How often the timetable is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -15,14 +16,12 @@ const EVERY: Duration = Duration::from_secs(1);
 pub async fn schedule_keys(app: web::Data<App>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = None;
+    let mut trouble = Trouble::default();
     loop {
         ticks.tick().await;
-        let cause = run_due(&app.keeper).await.err().map(|error| error.to_string());
-        if let Some(cause) = cause.as_ref().filter(|_| cause != trouble) {
+        if let Some(cause) = trouble.news(run_due(&app.keeper).await) {
             tracing::error!(%cause, "the schedule of the signing keys is stuck; trying again");
         }
-        trouble = cause;
     }
 }
 

@@ -10,6 +10,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio::time::sleep;
 
 use crate::app::App;
+use crate::trouble::Trouble;
 
 /// How often the database is asked for what it says at once.
 const EVERY: Duration = Duration::from_secs(30);
@@ -89,36 +90,4 @@ async fn count(app: &App) -> Result<(), StoreError> {
     let counted = app.store.read(move |tx| tx.count_living_sessions(now)).await;
     app.sampled.sessions.store(counted.as_ref().ok().copied().map(Arc::new));
     counted.map(drop)
-}
-
-/// Why something did not succeed the last time.
-#[derive(Default)]
-struct Trouble(Option<String>);
-
-impl Trouble {
-    /// The reason why it did not succeed this time, if it is another one than the last time.
-    fn news(&mut self, outcome: Result<(), StoreError>) -> Option<String> {
-        let cause = outcome.err().map(|error| error.to_string());
-        let news = cause.clone().filter(|_| cause != self.0);
-        self.0 = cause;
-        news
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_news_once() {
-        let mut trouble = Trouble::default();
-        let full = || Err(StoreError::Overloaded);
-        assert!(trouble.news(Ok(())).is_none());
-        assert!(trouble.news(full()).is_some());
-        assert!(trouble.news(full()).is_none());
-        assert!(trouble.news(Err(StoreError::Abandoned)).is_some());
-        assert!(trouble.news(full()).is_some());
-        assert!(trouble.news(Ok(())).is_none());
-        assert!(trouble.news(full()).is_some());
-    }
 }

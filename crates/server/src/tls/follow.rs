@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::expiry::Expiry;
 use super::{Tls, TlsError};
 use crate::app::App;
+use crate::trouble::Trouble;
 
 /// How often the files are looked at. They are small, and what they hold is compared: whoever replaces them may keep their
 /// times, or put a link in their place.
@@ -18,14 +19,12 @@ pub async fn follow_certificate(app: web::Data<App>) {
     let Some(tls) = app.tls.clone() else { return };
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut trouble, mut told) = (None, (0, Expiry::Far));
+    let (mut trouble, mut told) = (Trouble::default(), (0, Expiry::Far));
     loop {
         ticks.tick().await;
-        let cause = refresh(&tls).await.err().map(|error| error.to_string());
-        if let Some(cause) = cause.as_ref().filter(|_| cause != trouble) {
+        if let Some(cause) = trouble.news(refresh(&tls).await) {
             tracing::warn!(%cause, "the new certificate cannot be used, and the old one stays; trying again");
         }
-        trouble = cause;
         let shown = (tls.not_after(), Expiry::at(app.clock.now(), tls.not_after()));
         if shown != told {
             tell(shown);
