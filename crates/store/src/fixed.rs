@@ -12,12 +12,15 @@ pub(crate) struct Fixed<T, Name> {
     name: PhantomData<Name>,
 }
 
-/// The statement that stands here. Not for generic functions, where it could be several; and only on a connection of one
-/// database ([`on_either!`](crate::connection::on_either)), for the one of either puts the text together every time.
+/// Runs the statement that stands here, and gives the row that comes back: a change ends with RETURNING, because diesel has it
+/// compiled anew after all where it only counts what changed. Not for generic functions, where it could be several; and only on a
+/// connection of one database ([`on_either!`](crate::connection::on_either)), for the one of either puts the text together every
+/// time.
 macro_rules! fixed {
-    ($statement:expr) => {{
+    ($connection:expr, $statement:expr) => {{
         struct Here;
-        $crate::fixed::Fixed::<_, Here>::new($statement)
+        let statement = $crate::fixed::Fixed::<_, Here>::new($statement);
+        diesel::RunQueryDsl::get_result(statement, $connection)
     }};
 }
 
@@ -53,7 +56,7 @@ impl<T, Name, Conn> RunQueryDsl<Conn> for Fixed<T, Name> {}
 
 #[cfg(test)]
 mod tests {
-    use diesel::connection::{Connection as _, InstrumentationEvent};
+    use diesel::connection::{Connection as _, InstrumentationEvent, SimpleConnection as _};
     use diesel::prelude::*;
     use diesel::sql_types::Integer;
     use diesel::{SqliteConnection, dsl::sql};
@@ -61,23 +64,30 @@ mod tests {
 
     static CACHED: AtomicUsize = AtomicUsize::new(0);
 
+    diesel::table! {
+        counters (id) {
+            id -> Integer,
+            count -> Integer,
+        }
+    }
+
+    /// Both would be compiled each time by themselves.
     #[test]
-    fn it_is_compiled_once() {
+    fn each_is_compiled_once() {
         let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        connection.batch_execute("CREATE TABLE counters (id INTEGER, count INTEGER)").unwrap();
+        connection.batch_execute("INSERT INTO counters VALUES (1, 0)").unwrap();
         connection.set_instrumentation(|event: InstrumentationEvent<'_>| {
             if matches!(event, InstrumentationEvent::CacheQuery { .. }) {
                 CACHED.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let literal = || diesel::select(sql::<Integer>("7"));
-        for _ in 0..3 {
-            assert_eq!(literal().get_result::<i32>(&mut connection), Ok(7));
+        for time in 1..=3 {
+            let literal = diesel::select(sql::<Integer>("7"));
+            assert_eq!(fixed!(&mut connection, literal), Ok(7));
+            let change = diesel::update(counters::table.find(1)).set(counters::count.eq(time));
+            assert_eq!(fixed!(&mut connection, change.returning(counters::count)), Ok(time));
         }
-        assert_eq!(CACHED.load(Ordering::Relaxed), 0);
-        let again = || fixed!(literal());
-        for _ in 0..3 {
-            assert_eq!(again().get_result::<i32>(&mut connection), Ok(7));
-        }
-        assert_eq!(CACHED.load(Ordering::Relaxed), 1);
+        assert_eq!(CACHED.load(Ordering::Relaxed), 2);
     }
 }

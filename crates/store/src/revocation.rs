@@ -85,7 +85,7 @@ impl Write<'_> {
         let count = diesel::update(revocation_counter::table)
             .set(revocation_counter::seq.eq(revocation_counter::seq + 1))
             .returning(revocation_counter::seq);
-        let seq: i64 = on_either!(self.connection, |connection| fixed!(count).get_result(connection))?;
+        let seq: i64 = on_either!(self.connection, |connection| fixed!(connection, count))?;
         diesel::insert_into(revocations::table)
             .values((
                 revocations::seq.eq(seq),

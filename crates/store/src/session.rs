@@ -99,7 +99,7 @@ impl Read<'_> {
                     Option::<UserRow>::as_select(),
                     sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
                 ));
-            fixed!(query).get_result(connection)
+            fixed!(connection, query)
         });
         row.optional()?.map(standing).transpose()
     }
@@ -202,9 +202,10 @@ impl Write<'_> {
                 sessions::rotated_by.eq(next.rotated_by.as_bytes().as_slice()),
                 sessions::last_used_at.eq(later_of(next.rotated_at)),
                 sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
-            ));
-        let changed = on_either!(self.connection, |connection| fixed!(update).execute(connection))?;
-        Ok(if changed == 1 { Rotated::Yes } else { Rotated::LostRace })
+            ))
+            .returning(sessions::generation);
+        let rotated: QueryResult<i64> = on_either!(self.connection, |connection| fixed!(connection, update));
+        Ok(if rotated.optional()?.is_some() { Rotated::Yes } else { Rotated::LostRace })
     }
 
     /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
@@ -222,9 +223,10 @@ impl Write<'_> {
                 sessions::sealed_successor.eq(None::<Vec<u8>>),
                 sessions::last_used_at.eq(later_of(keep.access.issued_at)),
                 sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
-            ));
-        let changed = on_either!(self.connection, |connection| fixed!(update).execute(connection))?;
-        Ok(if changed == 1 { Kept::Yes } else { Kept::LostRace })
+            ))
+            .returning(sessions::generation);
+        let kept: QueryResult<i64> = on_either!(self.connection, |connection| fixed!(connection, update));
+        Ok(if kept.optional()?.is_some() { Kept::Yes } else { Kept::LostRace })
     }
 
     /// Says whether a successor may be given again, with the fresh access token that comes with it, and then records
@@ -258,7 +260,7 @@ impl Write<'_> {
             ))
             .returning((sessions::user_id, sessions::client_id, sessions::last_used_at));
         let ended: QueryResult<(String, String, i64)> =
-            on_either!(self.connection, |connection| fixed!(update).get_result(connection));
+            on_either!(self.connection, |connection| fixed!(connection, update));
         let Some((user_id, client_id, last_used_at)) = ended.optional()? else {
             return self.why_not_ended(id);
         };
