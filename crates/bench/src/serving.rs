@@ -28,6 +28,7 @@ use crate::serving::limits::Limits;
 use crate::serving::peers::Places;
 pub use crate::serving::report::Report;
 use crate::serving::scene::{Running, Scene, Turn};
+use crate::stats::Sample;
 use crate::{Outcome, progress};
 
 /// How many connections there are at most.
@@ -158,7 +159,7 @@ async fn paced(plan: &Plan, scene: &mut Scene, figures: &mut Figures) -> Outcome
             let askers = scene.askers(who, What::Refresh).ok_or("nobody refreshes")?;
             let took_ms = load::at_pace(askers, at_most * MODERATE, plan.paced_slice).await?;
             askers.iter_mut().for_each(Asker::disconnect);
-            figures.paced_ms.entry(who).or_default().extend(took_ms);
+            figures.paced_ms.entry(who).or_default().push(Sample::new(took_ms));
         }
     }
     Ok(())

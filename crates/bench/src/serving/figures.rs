@@ -14,10 +14,15 @@ pub struct Figures {
     pub rows: Vec<Row>,
     /// With all connections open, once in each round.
     pub loaded_mib: BTreeMap<Who, Vec<f64>>,
-    /// At a moderate pace.
-    pub paced_ms: BTreeMap<Who, Vec<f64>>,
+    /// At a moderate pace, by slices.
+    pub paced_ms: BTreeMap<Who, Vec<Sample>>,
     /// With more connections than are let in.
     pub overload: Vec<overload::Row>,
+}
+
+/// The quantile of each slice, and of those the median: a machine that stands still for once spoils one slice, not all.
+pub fn typical(slices: &[Sample], share: f64) -> f64 {
+    Sample::new(slices.iter().map(|slice| slice.quantile(share)).collect()).quantile(0.5)
 }
 
 /// One thing asked of one server on so many connections.

@@ -1,7 +1,7 @@
 //! The figures to reach.
 
 use super::contender::{What, Who};
-use super::figures::{Figures, Row, ratio};
+use super::figures::{Figures, Row, ratio, typical};
 use super::overload;
 use super::scene::Running;
 use super::{MOST, report};
@@ -81,7 +81,7 @@ fn per_core(figures: &Figures, connections: usize) -> Option<Goal> {
 }
 
 fn paced(figures: &Figures) -> Option<Goal> {
-    let p99 = Sample::new(figures.paced_ms.get(&Attesto)?.clone()).quantile(0.99);
+    let p99 = typical(figures.paced_ms.get(&Attesto)?, 0.99);
     let two_signatures_ms = 2.0 * figures.signature_ms();
     let name = "refresh at 60 % load: p99 of two bare signatures";
     Some(Goal::new(name, p99 / two_signatures_ms, "×", AtMost(10.0)))

@@ -3,7 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::contender::{What, Who};
-use super::figures::{Figures, Row, ratio};
+use super::figures::{Figures, Row, ratio, typical};
 use super::goals::goals;
 use super::overload::{self, Manners};
 use super::scene::Running;
@@ -165,13 +165,12 @@ impl Shown {
 }
 
 impl Paced {
-    fn of(who: Who, took_ms: &[f64]) -> Self {
-        let took = Sample::new(took_ms.to_vec());
+    fn of(who: Who, slices: &[Sample]) -> Self {
         Self {
             who: who.name(),
-            requests: took.len(),
-            p50_ms: took.quantile(0.5),
-            p99_ms: took.quantile(0.99),
+            requests: slices.iter().map(Sample::len).sum(),
+            p50_ms: typical(slices, 0.5),
+            p99_ms: typical(slices, 0.99),
         }
     }
 }
@@ -251,7 +250,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "Refreshes at 60 % of the most, {who}: {requests} of them, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms from when \
-                 they were due"
+                 they were due, medians of the slices"
             )?;
         }
         if !self.overload.is_empty() {
