@@ -71,7 +71,6 @@ mod tests {
         }
     }
 
-    /// Both would be compiled each time by themselves.
     #[test]
     fn each_is_compiled_once() {
         let mut connection = SqliteConnection::establish(":memory:").unwrap();
@@ -82,11 +81,18 @@ mod tests {
                 CACHED.fetch_add(1, Ordering::Relaxed);
             }
         });
+        let literal = || diesel::select(sql::<Integer>("7"));
+        let change = |count: i32| {
+            diesel::update(counters::table.find(1)).set(counters::count.eq(count)).returning(counters::count)
+        };
         for time in 1..=3 {
-            let literal = diesel::select(sql::<Integer>("7"));
-            assert_eq!(fixed!(&mut connection, literal), Ok(7));
-            let change = diesel::update(counters::table.find(1)).set(counters::count.eq(time));
-            assert_eq!(fixed!(&mut connection, change.returning(counters::count)), Ok(time));
+            assert_eq!(literal().get_result(&mut connection), Ok(7));
+            assert_eq!(change(time).get_result(&mut connection), Ok(time));
+        }
+        assert_eq!(CACHED.load(Ordering::Relaxed), 0);
+        for time in 4..=6 {
+            assert_eq!(fixed!(&mut connection, literal()), Ok(7));
+            assert_eq!(fixed!(&mut connection, change(time)), Ok(time));
         }
         assert_eq!(CACHED.load(Ordering::Relaxed), 2);
     }
