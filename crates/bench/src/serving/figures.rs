@@ -20,11 +20,6 @@ pub struct Figures {
     pub overload: Vec<overload::Row>,
 }
 
-/// The quantile of each slice, and of those the median: a machine that stands still for once spoils one slice, not all.
-pub fn typical(slices: &[Sample], share: f64) -> f64 {
-    Sample::new(slices.iter().map(|slice| slice.quantile(share)).collect()).quantile(0.5)
-}
-
 /// One thing asked of one server on so many connections.
 pub struct Row {
     pub who: Who,
@@ -105,6 +100,11 @@ impl Row {
     pub fn processor_ms(&self) -> f64 {
         self.spent.as_secs_f64() * 1000.0 / real(self.took_ms.len().max(1))
     }
+}
+
+/// The quantile of each slice, and of those the median: a machine that stands still for once spoils one slice, not all.
+pub fn typical(slices: &[Sample], share: f64) -> f64 {
+    Sample::new(slices.iter().map(|slice| slice.quantile(share)).collect()).quantile(0.5)
 }
 
 /// Taken within each round, where noise that lasts longer falls out.
