@@ -1,5 +1,5 @@
 use attesto_core::{ClientId, Ending, Event, Instant, Presented, Reason, Redemption, Refusal, SessionId};
-use attesto_store::{Kept, Rotated};
+use attesto_store::{ExpectedWrite, Kept, Rotated, Write};
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -23,12 +23,15 @@ const ATTEMPTS: usize = 8;
 /// Signing comes before writing, so a signer that is down costs no session. A caller that loses the race for the same
 /// generation decides again on the winner's row and thereby repeats the winner's answer; one that loses against an end
 /// decides again and is refused, and its access token is never given out.
+///
+/// `write` is what was said of the write that this leads to.
 pub async fn renew(
     app: &App,
     client_id: &ClientId,
     presented: &Presented,
     caller: &Caller,
     now: Instant,
+    write: &mut ExpectedWrite<'_>,
 ) -> Result<Result<Renewal, Refusal>, Unavailable> {
     for _ in 0..ATTEMPTS {
         let sid = presented.sid.clone();
@@ -38,7 +41,7 @@ pub async fn renew(
         match standing.redeem(presented, client_id, &app.policy, now) {
             Redemption::Rotate(next) => {
                 let (pair, rotation) = app.issuer.rotate(&next, presented, caller.digest()).await?;
-                match app.store.write(move |tx| tx.rotate_session(&rotation)).await? {
+                match app.store.write_expected(write, move |tx| tx.rotate_session(&rotation)).await? {
                     Rotated::Yes => {
                         app.counts.tokens.issued_pair(Grant::Refresh);
                         return Ok(Ok(Renewal::Pair(pair)));
@@ -48,7 +51,7 @@ pub async fn renew(
             }
             Redemption::Keep(keep) => {
                 let access = app.issuer.keep(&keep).await?;
-                match app.store.write(move |tx| tx.keep_session(&keep)).await? {
+                match app.store.write_expected(write, move |tx| tx.keep_session(&keep)).await? {
                     Kept::Yes => {
                         app.counts.tokens.issued_access(Grant::Refresh);
                         return Ok(Ok(Renewal::Access(access)));
@@ -65,7 +68,8 @@ pub async fn renew(
                         .user(&repeat.refresh.user_id)
                         .client(client_id)
                 });
-                if app.store.write(move |tx| tx.repeat_session(&repeat, event.as_ref())).await? {
+                let repeated = move |tx: &mut Write<'_>| tx.repeat_session(&repeat, event.as_ref());
+                if app.store.write_expected(write, repeated).await? {
                     app.counts.tokens.issued_pair(Grant::Retry);
                     return Ok(Ok(Renewal::Pair(pair)));
                 }

@@ -44,7 +44,7 @@ pub use key::Changed;
 pub use revocation::RecordedRevocation;
 pub use session::{Began, Kept, ListedSession, Rotated};
 pub use sqlite::{Restoration, Restored, ServerLock};
-pub use store::{Read, Store, Write};
+pub use store::{ExpectedWrite, Read, Store, Write};
 pub use throttle::{Reservation, ThrottleKeys};
 pub use url::{DatabaseUrl, PostgresUrl, SqliteUrl, UnsupportedUrl};
 pub use user::Added;

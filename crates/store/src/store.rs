@@ -14,7 +14,7 @@ use crate::error::{BackupError, OpenError, StoreError};
 use crate::figures::Figures;
 use crate::migration;
 use crate::postgres::Postgres;
-use crate::sqlite::{Sqlite, back_up};
+use crate::sqlite::{Expected, Sqlite, back_up};
 use crate::url::DatabaseUrl;
 
 /// The database. Cheap to clone; all clones share its connections.
@@ -28,6 +28,9 @@ enum Backend {
     Sqlite(Sqlite),
     Postgres(Postgres),
 }
+
+/// A write that will follow.
+pub struct ExpectedWrite<'a>(Option<Expected<'a>>);
 
 /// A transaction that reads one consistent state.
 pub struct Read<'a> {
@@ -163,8 +166,31 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.write_expected(&mut ExpectedWrite(None), changes).await
+    }
+
+    /// Says that a write will follow, for as long as what comes back is held: where one thread writes for all, those that are
+    /// ready before wait a moment for it, and all become durable together.
+    pub fn expect_write(&self) -> ExpectedWrite<'_> {
+        ExpectedWrite(match &*self.backend {
+            Backend::Sqlite(sqlite) => Some(sqlite.expect_write()),
+            Backend::Postgres(_) => None,
+        })
+    }
+
+    /// The same as [`write`](Self::write) for the write that was expected. Another one with the same expectation is one that
+    /// was not.
+    pub async fn write_expected<T, F>(
+        &self,
+        expected: &mut ExpectedWrite<'_>,
+        changes: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
         match &*self.backend {
-            Backend::Sqlite(sqlite) => sqlite.write(changes).await,
+            Backend::Sqlite(sqlite) => sqlite.write(changes, expected.0.take()).await,
             Backend::Postgres(postgres) => postgres.write(changes).await,
         }
     }

@@ -39,9 +39,11 @@ pub async fn refresh(
     app.renewals.require_room()?;
     // What is no token takes nobody's place.
     let presented = fields.into_inner().read(&app)?;
+    // Others that write wait for this one, to become durable together.
+    let mut write = app.store.expect_write();
     let _inside = app.renewals.enter().await?;
     let now = app.clock.now();
-    Ok(match renew(&app, &ClientId::simplejwt(), &presented, &caller, now).await?? {
+    Ok(match renew(&app, &ClientId::simplejwt(), &presented, &caller, now, &mut write).await?? {
         Renewal::Pair(pair) => Renewed { access: pair.access, refresh: Some(pair.refresh) },
         Renewal::Access(access) => Renewed { access, refresh: None },
     })

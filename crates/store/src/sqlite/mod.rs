@@ -1,5 +1,6 @@
 //! SQLite: one file, one thread that writes, and readers beside it.
 
+mod arrivals;
 mod backup;
 mod command;
 mod connection;
@@ -22,6 +23,7 @@ use crate::pool::Connections;
 use crate::store::{Read, Write};
 use crate::url::SqliteUrl;
 
+pub(crate) use arrivals::Expected;
 pub(crate) use backup::back_up;
 pub use restore::{Restoration, Restored};
 pub use server_lock::ServerLock;
@@ -86,14 +88,23 @@ impl Sqlite {
     }
 
     /// Commits `changes` together with those of others that wait as well.
-    pub(crate) async fn write<T, F>(&self, changes: F) -> Result<T, StoreError>
+    pub(crate) async fn write<T, F>(
+        &self,
+        changes: F,
+        expected: Option<Expected<'_>>,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         self.writer.submit(Change::new(changes, answer))?;
+        drop(expected);
         answered.await.map_err(|_| StoreError::Abandoned)?
+    }
+
+    pub(crate) fn expect_write(&self) -> Expected<'_> {
+        self.writer.expect()
     }
 
     /// Runs a job on the connection that writes, in no transaction.

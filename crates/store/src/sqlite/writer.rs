@@ -1,6 +1,5 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 use tokio::sync::oneshot;
 
+use super::arrivals::{Arrivals, Expected};
 use super::command::{BeginImmediate, Commit, Release, Rollback, RollbackToSavepoint, Savepoint};
 use super::connection;
 use crate::connection::AnyConnection;
@@ -26,6 +26,9 @@ const GROUP: usize = 64;
 /// answer, and a queue behind a stuck database must not grow into minutes.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// So long, at most, a write waits for others to become durable with.
+const COMPANY: Duration = Duration::from_millis(12);
+
 /// The one thread of this process that writes. Dropping it waits for what is queued and closes the connection, so that
 /// the last one to leave folds the write-ahead log into the database file.
 pub(crate) struct Writer {
@@ -37,7 +40,7 @@ pub(crate) struct Writer {
 
 /// What queue and worker tell of themselves.
 struct Activity {
-    waiting: AtomicUsize,
+    arrivals: Arrivals,
     commits: Commits,
 }
 
@@ -130,9 +133,10 @@ impl Writer {
     fn queue(&self, job: Job) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Abandoned)?;
         // Before it can be taken out again.
-        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
+        let arrivals = &self.figures.arrivals;
+        arrivals.add();
         queue.try_send(Queued { job, since: Instant::now() }).map_err(|refused| {
-            self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+            arrivals.remove();
             match refused {
                 TrySendError::Full(_) => StoreError::Overloaded,
                 TrySendError::Disconnected(_) => StoreError::Abandoned,
@@ -140,8 +144,13 @@ impl Writer {
         })
     }
 
+    /// One write more is about to come.
+    pub(crate) fn expect(&self) -> Expected<'_> {
+        self.figures.arrivals.expect()
+    }
+
     pub(crate) fn figures(&self) -> Figures {
-        self.figures.commits.figures(self.figures.waiting.load(Ordering::Relaxed))
+        self.figures.commits.figures(self.figures.arrivals.waiting())
     }
 }
 
@@ -156,8 +165,8 @@ impl Drop for Writer {
 }
 
 impl Activity {
-    const fn new() -> Self {
-        Self { waiting: AtomicUsize::new(0), commits: Commits::new() }
+    fn new() -> Self {
+        Self { arrivals: Arrivals::new(), commits: Commits::new() }
     }
 }
 
@@ -170,10 +179,11 @@ struct Worker {
 impl Worker {
     fn run(mut self, jobs: &Receiver<Queued>) {
         while let Ok(first) = jobs.recv() {
+            self.figures.arrivals.linger(COMPANY, first.since);
             let waiting = std::iter::once(first).chain(jobs.try_iter()).take(GROUP);
             let mut group = Vec::new();
             for Queued { job, since } in waiting {
-                self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.figures.arrivals.remove();
                 match job {
                     _ if since.elapsed() > LONGEST_WAIT => {}
                     Job::Change(change) => group.push(change),
@@ -252,18 +262,37 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::mpsc::channel;
 
     use super::*;
     use crate::url::DatabaseUrl;
 
+    fn blank_file(folder: &Path) -> SqliteUrl {
+        std::fs::write(folder.join("a.db"), "").unwrap();
+        let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder) else { panic!() };
+        url
+    }
+
+    #[tokio::test]
+    async fn a_write_waits_for_those_that_are_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Writer::start(&blank_file(folder.path())).unwrap();
+        let cores = thread::available_parallelism().unwrap().get();
+        let _expected: Vec<_> = (0..=cores).map(|_| writer.expect()).collect();
+        let (answer, answered) = oneshot::channel();
+        let begun = Instant::now();
+        writer.submit(Change::new(|_: &mut Write<'_>| Ok(()), answer)).unwrap();
+        answered.await.unwrap().unwrap();
+        assert!(begun.elapsed() >= COMPANY);
+    }
+
     #[test]
     fn a_write_that_waited_too_long_is_dropped_and_the_next_one_runs() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a.db"), "").unwrap();
-        let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder.path()) else { panic!() };
+        let url = blank_file(folder.path());
         let figures = Arc::new(Activity::new());
-        figures.waiting.store(2, Ordering::Relaxed);
+        (0..2).for_each(|_| figures.arrivals.add());
         let worker = Worker {
             url: url.clone(),
             connection: connection::writer(&url).unwrap(),
@@ -280,6 +309,6 @@ mod tests {
         drop((queue, ran));
         worker.run(&jobs);
         assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), ["fresh"]);
-        assert_eq!(figures.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!(figures.arrivals.waiting(), 0);
     }
 }
