@@ -100,6 +100,10 @@ mod tests {
                 let found: String = sql::<Text>(&format!("PRAGMA {pragma}")).get_result(connection).unwrap();
                 assert_eq!(found, *expected, "{pragma}");
             }
+            let built: Vec<String> = sql::<Text>("PRAGMA compile_options").load(connection).unwrap();
+            for option in ["THREADSAFE=2", "OMIT_LOAD_EXTENSION"] {
+                assert!(built.iter().any(|with| with == option), "{option} is not among {built:?}");
+            }
         }
     }
 }
