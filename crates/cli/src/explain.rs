@@ -201,12 +201,19 @@ async fn check_session(
         return Ok(failed("session", "the token names none".to_owned()));
     };
     let id = SessionId(sid);
-    let Some(standing) = store.read(move |tx| tx.find_standing(&id)).await? else {
+    let found = store.read(move |tx| {
+        let Some(standing) = tx.find_standing(&id)? else { return Ok(None) };
+        let user = tx.find_user(&standing.session.user_id)?;
+        Ok(Some((standing, user)))
+    });
+    let Some((standing, user)) = found.await? else {
         return Ok(failed("session", "is not known here, or was removed after its end".to_owned()));
     };
+    let user = user.as_ref().map_or("(deleted)", |user| user.username.as_str());
+    let alive = format!("alive, of {user} at {}", standing.session.client_id);
     Ok(match presented(claims, key_is_trusted) {
-        Some(token) => check_redemption(&standing, &token, policy, now),
-        None => check_gate(&standing, now),
+        Some(token) => check_redemption(&standing, &alive, &token, policy, now),
+        None => check_gate(&standing, alive, now),
     })
 }
 
@@ -218,16 +225,22 @@ fn presented(claims: &Map<String, Value>, key_is_trusted: bool) -> Option<Presen
     Some(Presented { sid, generation, jti, key_is_trusted })
 }
 
-fn check_gate(standing: &Standing, now: Instant) -> Check {
+fn check_gate(standing: &Standing, alive: String, now: Instant) -> Check {
     match standing.gate(&standing.session.client_id, now) {
         Some(refusal) => failed("session", refusal.to_string()),
-        None => passed("session", alive(standing)),
+        None => passed("session", alive),
     }
 }
 
 /// The decision that presenting the token now would lead to; nothing is changed.
-fn check_redemption(standing: &Standing, token: &Presented, policy: &Policy, now: Instant) -> Check {
-    let (given, current, alive) = (token.generation, standing.session.generation, alive(standing));
+fn check_redemption(
+    standing: &Standing,
+    alive: &str,
+    token: &Presented,
+    policy: &Policy,
+    now: Instant,
+) -> Check {
+    let (given, current) = (token.generation, standing.session.generation);
     match standing.redeem(token, &standing.session.client_id, policy, now) {
         Redemption::Rotate(_) | Redemption::Keep(_) => {
             passed("session", format!("{alive}; generation {given} is the current one"))
@@ -242,11 +255,6 @@ fn check_redemption(standing: &Standing, token: &Presented, policy: &Policy, now
         ),
         Redemption::Refused(refusal) => failed("session", refusal.to_string()),
     }
-}
-
-fn alive(standing: &Standing) -> String {
-    let user = standing.user.as_ref().map_or("(deleted)", |user| user.username.as_str());
-    format!("alive, of {user} at {}", standing.session.client_id)
 }
 
 fn check(name: &'static str, passed: bool, finding: String) -> Check {

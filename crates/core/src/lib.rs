@@ -60,5 +60,5 @@ pub use scope::{Scope, ScopeRefused};
 pub use secret::{Digest, Jti};
 pub use session::{Opening, Session, SessionId};
 pub use throttle::{Attempts, Blocked, ThrottleLimits};
-pub use user::{User, UserId, Username, UsernameRefused};
+pub use user::{User, UserId, UserStanding, Username, UsernameRefused};
 pub use white_space::is_trimmed;

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::secret::{Digest, Jti};
 use crate::session::{Session, SessionId};
-use crate::user::User;
+use crate::user::UserStanding;
 
 /// A session with its client and user, as one consistent read.
 #[derive(Clone)]
@@ -18,7 +18,7 @@ pub struct Standing {
     /// Its client.
     pub client: Client,
     /// Its user, unless deleted.
-    pub user: Option<User>,
+    pub user: Option<UserStanding>,
     /// The watermark of the whole authority.
     pub watermark: Watermark,
 }
@@ -262,7 +262,7 @@ mod tests {
     use crate::key::SigningAlgorithm;
     use crate::password::PasswordHash;
     use crate::scope::Scope;
-    use crate::user::{UserId, Username};
+    use crate::user::{User, UserId, Username};
 
     const T0: Instant = Instant::from_millis(1_700_000_000_500);
     const DAY: Duration = Duration::from_secs(86_400);
@@ -279,9 +279,8 @@ mod tests {
         Presented { sid: SessionId("sid".into()), generation, jti: jti(name), key_is_trusted: true }
     }
 
-    /// A session that was rotated from `old` (generation 4) to `current` (generation 5) at `T0`.
-    fn standing() -> Standing {
-        let client = Client {
+    fn client() -> Client {
+        Client {
             id: ClientId::simplejwt(),
             kind: ClientKind::Public,
             redirect_uris: vec![],
@@ -294,8 +293,11 @@ mod tests {
             disabled_at: None,
             watermark: Watermark::default(),
             created_at: T0 - DAY,
-        };
-        let user = User {
+        }
+    }
+
+    fn user() -> User {
+        User {
             id: UserId("u1".into()),
             username: Username::new("ada").unwrap(),
             password_hash: PasswordHash::new(String::new()),
@@ -304,7 +306,12 @@ mod tests {
             disabled_at: None,
             watermark: Watermark::default(),
             created_at: T0 - DAY,
-        };
+        }
+    }
+
+    /// A session that was rotated from `old` (generation 4) to `current` (generation 5) at `T0`.
+    fn standing() -> Standing {
+        let (client, user) = (client(), user());
         let opened =
             user.open_session(&client, SessionId("sid".into()), &Policy::default(), T0 - DAY).unwrap();
         let mut session = opened.signed(jti("current").digest(), "kid".into(), Digest::of(b"somebody"));
@@ -313,7 +320,7 @@ mod tests {
         session.sealed_successor = Some(vec![7]);
         session.rotated_at = T0;
         session.idle_expires_at = T0 + 7 * DAY;
-        Standing { session, client, user: Some(user), watermark: Watermark::default() }
+        Standing { session, client, user: Some(user.standing()), watermark: Watermark::default() }
     }
 
     fn name(redemption: &Redemption) -> String {
@@ -519,16 +526,14 @@ mod tests {
         let Redemption::Keep(keep) = got else { panic!("keeps") };
         assert_eq!((keep.generation, keep.idle_expires_at), (5, T0 + 8 * DAY));
 
-        let user = standing.user.unwrap();
         let opened =
-            user.open_session(&standing.client, SessionId("s".into()), &Policy::default(), T0).unwrap();
+            user().open_session(&standing.client, SessionId("s".into()), &Policy::default(), T0).unwrap();
         assert_eq!(opened.refresh.expires_at, T0 + 30 * DAY);
     }
 
     #[test]
     fn no_session_for_a_disabled_user_or_client() {
-        let Standing { mut client, user, .. } = standing();
-        let mut user = user.unwrap();
+        let (mut client, mut user) = (client(), user());
         let open = |user: &User, client: &Client| {
             user.open_session(client, SessionId("s".into()), &Policy::default(), T0).err()
         };

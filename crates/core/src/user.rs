@@ -49,6 +49,22 @@ pub struct User {
     pub created_at: Instant,
 }
 
+/// What the gate asks of the user of a session. Redeeming a token needs no more of them, and above all no password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserStanding {
+    /// When the operator disabled the user, if so.
+    pub disabled_at: Option<Instant>,
+    /// Sessions created at or before this are over.
+    pub watermark: Watermark,
+}
+
+impl User {
+    /// What the gate asks.
+    pub fn standing(&self) -> UserStanding {
+        UserStanding { disabled_at: self.disabled_at, watermark: self.watermark }
+    }
+}
+
 impl Username {
     /// Takes a name that can sign in.
     pub fn new(text: &str) -> Result<Self, UsernameRefused> {

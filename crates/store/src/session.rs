@@ -1,6 +1,6 @@
 use attesto_core::{
     AuditEvent, Client, ClientId, CustomClaims, Ending, Instant, Keep, Reason, Repeat, RevocationKind,
-    Rotation, Session, SessionId, Standing, User, UserId, Watermark,
+    Rotation, Session, SessionId, Standing, User, UserId, UserStanding, Watermark,
 };
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -13,7 +13,7 @@ use crate::fixed::fixed;
 use crate::row::{RowOf, instant};
 use crate::schema::{clients, sessions, users};
 use crate::store::{Read, Write};
-use crate::user::UserRow;
+use crate::user::UserStandingRow;
 
 /// Whether a session began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Read<'_> {
                 .select((
                     SessionRow::as_select(),
                     ClientRow::as_select(),
-                    Option::<UserRow>::as_select(),
+                    Option::<UserStandingRow>::as_select(),
                     sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
                 ));
             fixed!(connection, query)
@@ -141,22 +141,20 @@ impl Read<'_> {
             .select((
                 SessionRow::as_select(),
                 ClientRow::as_select(),
-                Option::<UserRow>::as_select(),
+                Option::<UserStandingRow>::as_select(),
                 sql::<Nullable<BigInt>>("(SELECT watermark_at FROM authority)"),
+                users::username.nullable(),
             ))
             .into_boxed();
         if let Some(user_id) = user_id {
             query = query.filter(sessions::user_id.eq(&user_id.0));
         }
-        let rows: Vec<StandingRow> = query.load(self.connection)?;
+        let rows: Vec<ListedRow> = query.load(self.connection)?;
         rows.into_iter()
-            .map(|row| {
-                let standing = standing(row)?;
-                Ok(ListedSession {
-                    is_live: standing.gate(&standing.session.client_id, now).is_none(),
-                    username: standing.user.map(|user| user.username.to_string()),
-                    session: standing.session,
-                })
+            .map(|(session, client, user, watermark, username)| {
+                let standing = standing((session, client, user, watermark))?;
+                let is_live = standing.gate(&standing.session.client_id, now).is_none();
+                Ok(ListedSession { is_live, username, session: standing.session })
             })
             .collect()
     }
@@ -340,7 +338,10 @@ impl Write<'_> {
 }
 
 /// The last is the watermark of the whole authority.
-type StandingRow = (SessionRow, ClientRow, Option<UserRow>, Option<i64>);
+type StandingRow = (SessionRow, ClientRow, Option<UserStandingRow>, Option<i64>);
+
+/// The same with the name of the user.
+type ListedRow = (SessionRow, ClientRow, Option<UserStandingRow>, Option<i64>, Option<String>);
 
 /// When a session was used last. It never goes back: what a clock that was ahead has signed is good until then, and an
 /// end has to know.
@@ -354,7 +355,7 @@ fn standing((session, client, user, watermark): StandingRow) -> Result<Standing,
     Ok(Standing {
         session: session.try_into()?,
         client: client.try_into()?,
-        user: user.map(User::try_from).transpose()?,
+        user: user.map(UserStanding::from),
         watermark: Watermark(instant(watermark)),
     })
 }

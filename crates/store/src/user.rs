@@ -1,6 +1,6 @@
 use attesto_core::{
-    AuditEvent, CustomClaims, Ending, Instant, PasswordHash, RevocationKind, User, UserId, Username,
-    Watermark,
+    AuditEvent, CustomClaims, Ending, Instant, PasswordHash, RevocationKind, User, UserId, UserStanding,
+    Username, Watermark,
 };
 use diesel::prelude::*;
 
@@ -31,6 +31,16 @@ pub(crate) struct UserRow {
     disabled_at: Option<i64>,
     watermark_at: Option<i64>,
     created_at: i64,
+}
+
+/// What the gate asks of a user; the identifier says that there is one.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub(crate) struct UserStandingRow {
+    #[expect(dead_code, reason = "a NULL here is how diesel knows that there is no user")]
+    id: String,
+    disabled_at: Option<i64>,
+    watermark_at: Option<i64>,
 }
 
 impl Read<'_> {
@@ -173,6 +183,12 @@ impl TryFrom<UserRow> for User {
             watermark: Watermark(instant(row.watermark_at)),
             created_at: Instant::from_millis(row.created_at),
         })
+    }
+}
+
+impl From<UserStandingRow> for UserStanding {
+    fn from(row: UserStandingRow) -> Self {
+        Self { disabled_at: instant(row.disabled_at), watermark: Watermark(instant(row.watermark_at)) }
     }
 }
 

@@ -133,7 +133,8 @@ impl Decided {
             .map_err(|refusal| format!("no session: {refusal:?}"))?;
         let (pair, session) = app.issuer().open(opening.clone(), Digest::of(b"")).await?;
         let presented = presented(&pair.refresh)?;
-        let standing = Standing { session, client, user: Some(user), watermark: Watermark::default() };
+        let standing =
+            Standing { session, client, user: Some(user.standing()), watermark: Watermark::default() };
         let Redemption::Rotate(next) = standing.redeem(&presented, &ClientId::simplejwt(), &policy, now)
         else {
             return Err("the refresh token does not rotate".into());

@@ -368,8 +368,7 @@ async fn an_impossible_value_is_named_by_table_column_and_row() {
         ("sessions", "jti_digest", "x''", "s", session_row),
         ("sessions", "previous_jti_digest", "zeroblob(31)", "s", session_row),
         ("sessions", "rotated_by", "zeroblob(33)", "s", session_row),
-        // A standing is three rows, and each is named as itself.
-        ("users", "claims", "'[]'", "ada", session_row),
+        // A standing is several rows, and each is named as itself.
         ("clients", "scope", "'\"'", "web", session_row),
         ("keys", "algorithm", "'PS256'", "k", key_row),
         ("keys", "algorithm", "'es256'", "k", key_row),
