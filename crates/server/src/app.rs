@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderValue;
 use attesto_core::{Policy, ThrottleLimits};
 use attesto_store::Store;
 use ipnet::IpNet;
@@ -23,7 +24,7 @@ pub struct App {
     pub(crate) store: Store,
     pub(crate) keys: Arc<Keys>,
     pub(crate) keeper: KeyKeeper,
-    pub(crate) jwks_cache_control: String,
+    pub(crate) jwks_cache_control: HeaderValue,
     pub(crate) issuer: Issuer,
     /// Of sessions.
     pub(crate) renewals: Admission,

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use actix_web::http::header::HeaderValue;
 use attesto_core::{KeyPolicy, Policy, Scope, ThrottleLimits, parse_audience};
 use attesto_keyring::RsaBits;
 use attesto_store::DatabaseUrl;
@@ -73,9 +74,10 @@ impl JwksCaching {
     }
 
     /// The header. For a day a cache may serve what it has while the authority is down: then no key begins to sign.
-    pub fn cache_control(&self) -> String {
+    pub fn cache_control(&self) -> HeaderValue {
         let (max_age, stale) = (self.max_age.as_secs(), self.stale_while_revalidate.as_secs());
-        format!("public, max-age={max_age}, stale-while-revalidate={stale}, stale-if-error=86400")
+        let text = format!("public, max-age={max_age}, stale-while-revalidate={stale}, stale-if-error=86400");
+        HeaderValue::try_from(text).expect("words and numbers may stand in a header")
     }
 }
 

@@ -1,7 +1,6 @@
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::EitherBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderMap;
-use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 use serde_json::json;
 
@@ -9,16 +8,25 @@ use serde_json::json;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Refuses requests whose headers are larger than any honest client's (RFC 6585 §5).
-pub async fn limit_headers(
+pub fn limit_headers<S, B>(
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if header_bytes(request.headers()) > MAX_HEADER_BYTES {
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    let answering = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
         let body = json!({"detail": "Request header fields too large."});
-        let refused = HttpResponse::RequestHeaderFieldsTooLarge().json(body);
-        return Ok(request.into_response(refused).map_into_right_body());
+        Err(request.into_response(HttpResponse::RequestHeaderFieldsTooLarge().json(body)))
+    } else {
+        Ok(service.call(request))
+    };
+    async {
+        match answering {
+            Ok(answering) => answering.await.map(ServiceResponse::map_into_left_body),
+            Err(refused) => Ok(refused.map_into_right_body()),
+        }
     }
-    next.call(request).await.map(ServiceResponse::map_into_left_body)
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {

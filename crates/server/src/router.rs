@@ -1,7 +1,7 @@
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::guard::fn_guard;
-use actix_web::middleware::{Next, from_fn};
+use actix_web::http::ConnectionType;
 use actix_web::web::{self, ServiceConfig, get, head, post};
 use actix_web::{Error, HttpResponse, Resource};
 use serde_json::json;
@@ -46,9 +46,9 @@ pub fn application(
     actix_web::App::new()
         .app_data(app)
         .configure(routes)
-        .wrap(from_fn(close_when_stopping))
-        .wrap(from_fn(limit_headers))
-        .wrap(from_fn(name_request))
+        .wrap_fn(close_when_stopping)
+        .wrap_fn(limit_headers)
+        .wrap_fn(name_request)
         .wrap_fn(insist_on_tls)
         .wrap_fn(count_requests)
         .wrap(TracingLogger::<RequestSpan>::new())
@@ -69,15 +69,21 @@ async fn not_found() -> HttpResponse {
 }
 
 /// A server that was asked to stop answers what it has been sent, and tells clients to go elsewhere for the rest.
-async fn close_when_stopping(
+fn close_when_stopping<S, B>(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let app = request.app_data::<web::Data<App>>().cloned();
-    let mut response = next.call(request).await?;
-    // Asked afterwards: whoever waited for news may have been answered because of it.
-    if app.is_some_and(|app| app.stopping.is_set()) {
-        response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    let answering = service.call(request);
+    async {
+        let mut response = answering.await?;
+        // Asked afterwards: whoever waited for news may have been answered because of it.
+        let app = response.request().app_data::<web::Data<App>>();
+        if app.is_some_and(|app| app.stopping.is_set()) {
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        Ok(response)
     }
-    Ok(response)
 }

@@ -2,9 +2,8 @@ use std::io::IsTerminal as _;
 use std::str::FromStr;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
 use tracing::{Span, field};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
@@ -63,7 +62,7 @@ pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
+        let request_id = request.extensions().get::<RequestId>().copied().map(field::display);
         // Of the highest level, so that an error line has it whatever is filtered out.
         tracing::error_span!(
             "request",
@@ -85,14 +84,20 @@ impl RootSpanBuilder for RequestSpan {
 }
 
 /// Tells the caller the identifier under which the log knows the request.
-pub async fn name_request(
+pub fn name_request<S, B>(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-    let mut response = next.call(request).await?;
-    if let Some(value) = request_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    let request_id = request.extensions().get::<RequestId>().copied();
+    let answering = service.call(request);
+    async move {
+        let mut response = answering.await?;
+        if let Some(value) = request_id.and_then(|id| HeaderValue::from_str(&id.to_string()).ok()) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        }
+        Ok(response)
     }
-    Ok(response)
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use actix_web::http::header::EntityTag;
+use actix_web::http::header::{EntityTag, HeaderValue};
 use actix_web::web::Bytes;
 use attesto_core::{Digest, Guards, Instant, KeyUse, Line, Purpose};
 use attesto_keyring::{Keyring, Signer};
@@ -33,13 +33,16 @@ pub struct WrittenJwkSet {
     pub bytes: Bytes,
     /// Of those bytes.
     pub etag: EntityTag,
+    /// The same as a header says it.
+    pub etag_header: HeaderValue,
 }
 
 impl WrittenJwkSet {
     fn new(set: &JwkSet) -> serde_json::Result<Self> {
         let bytes = serde_json::to_vec(set)?;
         let etag = EntityTag::new_strong(Digest::of(&bytes).to_string());
-        Ok(Self { bytes: bytes.into(), etag })
+        let etag_header = HeaderValue::try_from(etag.to_string()).expect("hex digits may stand in a header");
+        Ok(Self { bytes: bytes.into(), etag, etag_header })
     }
 }
 
