@@ -6,6 +6,7 @@ mod command;
 mod debian;
 mod features;
 mod made_once;
+mod previous;
 mod progress;
 mod published;
 mod release;
@@ -26,8 +27,9 @@ use crate::workspace::Workspace;
 enum Xtask {
     /// Run every check of the repository; the last line counts them
     ///
-    /// Needs Rust, a C compiler, make, perl and python3 with venv; whatever else it uses, it installs under
-    /// target/tools the first time. A step that lacks something fails; it is never skipped unasked.
+    /// Needs Rust, a C compiler, git, make, perl and python3 with venv; whatever else it uses, it installs under
+    /// target/tools the first time. A step that lacks something fails; none is skipped unasked, but that for the version before
+    /// in a checkout without its history.
     Test(test::Options),
 
     /// Measure how fast a release build is; no part of `test`

@@ -10,7 +10,7 @@ use crate::command::{self, Failure};
 use crate::tally::Tally;
 use crate::tools::{self, Clients};
 use crate::workspace::{Workspace, name};
-use crate::{arrows, features, progress, published};
+use crate::{arrows, features, previous, progress, published};
 
 const VERIFIER: &str = "attesto-verifier";
 
@@ -40,19 +40,21 @@ enum Step {
     Clients,
     /// Starts PostgreSQL for the tests, with a pooler at hand; without it, those that need it are left out
     Postgres,
+    /// Builds the program of the version before from the history; without it, the tests of an upgrade are left out
+    Previous,
     /// Every test and documented example; those of the verifier with its other backend, too
     Tests,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut checks = Checks::new(Workspace::load()?, &options.without);
-    let outcome = checks.run_all(&options.without);
+    let outcome = checks.run_all();
     if let Err((step, failure)) = &outcome {
         eprintln!("error: {}: {failure}", step.name());
     }
     println!();
-    if !options.without.is_empty() {
-        println!("left out as asked: {}", names(&options.without));
+    if !checks.left_out.is_empty() {
+        println!("left out: {}", names(&checks.left_out));
     }
     println!("{}", checks.tally);
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -60,6 +62,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 
 struct Checks {
     workspace: Workspace,
+    /// As asked, and what this checkout cannot have.
+    left_out: Vec<Step>,
     /// What the tests are told about this run.
     environment: Vec<(&'static str, OsString)>,
     /// Runs as long as the checks do.
@@ -69,13 +73,15 @@ struct Checks {
 
 impl Checks {
     fn new(workspace: Workspace, without: &[Step]) -> Self {
-        let environment = vec![("ATTESTO_TEST_WITHOUT", names(without).into())];
         let tally = Tally { skipped: without.len(), ..Tally::default() };
-        Self { workspace, environment, cluster: None, tally }
+        Self { workspace, left_out: without.to_vec(), environment: Vec::new(), cluster: None, tally }
     }
 
-    fn run_all(&mut self, without: &[Step]) -> Result<(), (Step, Failure)> {
-        for &step in Step::value_variants().iter().filter(|step| !without.contains(step)) {
+    fn run_all(&mut self) -> Result<(), (Step, Failure)> {
+        for &step in Step::value_variants() {
+            if self.left_out.contains(&step) {
+                continue;
+            }
             let outcome = progress::step(&step.name(), &step.purpose(), || self.run(step));
             self.count(step, &outcome);
             outcome.map_err(|failure| (step, failure))?;
@@ -86,6 +92,7 @@ impl Checks {
     /// A step is one check, except that the tests count themselves, unless they failed before any of them ran.
     fn count(&mut self, step: Step, outcome: &Result<(), Failure>) {
         match outcome {
+            Ok(()) if self.left_out.contains(&step) => self.tally.skipped += 1,
             Ok(()) if step != Step::Tests => self.tally.passed += 1,
             Err(_) if self.tally.failed == 0 => self.tally.failed = 1,
             _ => {}
@@ -102,6 +109,7 @@ impl Checks {
             Step::Doc => doc(&self.workspace),
             Step::Clients => self.clients(),
             Step::Postgres => self.postgres(),
+            Step::Previous => self.previous(),
             Step::Tests => self.tests(),
         }
     }
@@ -129,6 +137,16 @@ impl Checks {
             ("ATTESTO_TEST_POSTGRES", cluster.url("postgres").into()),
         ]);
         self.cluster = Some(cluster);
+        Ok(())
+    }
+
+    fn previous(&mut self) -> Result<(), Failure> {
+        let Some(program) = previous::build(&self.workspace)? else {
+            println!("    left out: this checkout does not hold the history of that version");
+            self.left_out.push(Step::Previous);
+            return Ok(());
+        };
+        self.environment.push(("ATTESTO_TEST_PREVIOUS", program.into()));
         Ok(())
     }
 
@@ -162,7 +180,8 @@ impl Checks {
     fn test_with(&mut self, variables: &[(&str, &str)], selection: &[&str]) -> Result<(), Failure> {
         let passed_before = self.tally.passed;
         let mut tests = command::cargo(["test", "--locked", "--no-fail-fast"]);
-        tests.args(selection).envs(self.environment.iter().cloned()).envs(variables.iter().copied());
+        tests.args(selection).env("ATTESTO_TEST_WITHOUT", names(&self.left_out));
+        tests.envs(self.environment.iter().cloned()).envs(variables.iter().copied());
         command::for_each_line(&mut tests, "the failures are listed above", |line| {
             print!("{line}");
             self.tally.add_line(line);

@@ -237,7 +237,7 @@ fn python_with(
     Ok(folder.join("bin/python"))
 }
 
-fn tools(workspace: &Workspace) -> PathBuf {
+pub(crate) fn tools(workspace: &Workspace) -> PathBuf {
     workspace.target.join("tools")
 }
 

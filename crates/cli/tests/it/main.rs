@@ -37,4 +37,5 @@ mod start;
 mod stop;
 mod throttle;
 mod token;
+mod upgrade;
 mod verifier;

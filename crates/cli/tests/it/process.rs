@@ -64,7 +64,18 @@ pub(crate) fn interruptible(command: &Command) -> Command {
 
 fn through(program: &str, arguments: &[&str], command: &Command) -> Command {
     let mut prepared = Command::new(program);
-    prepared.args(arguments).arg(command.get_program()).args(command.get_args());
+    prepared.args(arguments).arg(command.get_program());
+    as_told(prepared, command)
+}
+
+/// The same command of another program.
+pub(crate) fn by(program: &Path, command: &Command) -> Command {
+    as_told(Command::new(program), command)
+}
+
+/// With arguments, environment and folder of another command.
+fn as_told(mut prepared: Command, command: &Command) -> Command {
+    prepared.args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => prepared.env(name, value),

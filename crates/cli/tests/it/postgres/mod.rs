@@ -3,6 +3,7 @@
 mod faults;
 mod replicas;
 mod restore;
+mod upgrade;
 
 use std::process::Command;
 
