@@ -79,6 +79,10 @@ impl Plan {
             only,
         }
     }
+
+    fn is_on_a_file(&self) -> bool {
+        self.database.starts_with("sqlite:")
+    }
 }
 
 /// Runs all servers, and asks them in turn.

@@ -105,7 +105,7 @@ impl Report {
             paced: figures.paced_ms.iter().map(|(who, took)| Paced::of(*who, took)).collect(),
             overload: figures.overload.iter().map(Crowd::of).collect(),
             processes: servers.iter().map(|running| Process::of(running, figures)).collect(),
-            goals: goals(figures, servers),
+            goals: goals(figures, servers, plan.is_on_a_file()),
         }
     }
 
