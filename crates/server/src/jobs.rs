@@ -5,7 +5,7 @@ use actix_web::web;
 use attesto_core::Instant;
 use attesto_store::{Store, StoreError, Write};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::app::App;
 use crate::audit::{AuditChain, AuditError, seal_forever};
@@ -15,8 +15,11 @@ use crate::metrics::take_samples;
 use crate::tls::follow_certificate;
 use crate::trouble::Trouble;
 
-/// Expired rows that are removed in one transaction: short enough that no request notices.
-pub const PURGE_BATCH: i64 = 500;
+/// Expired rows that are removed in one transaction. They lie far apart, and whoever writes meanwhile waits for all of them.
+pub const PURGE_BATCH: i64 = 50;
+
+/// After a batch the others have so many times as long as it took.
+const REST: u32 = 4;
 
 /// The clock may have been ahead by this much, and no session is gone that somebody may want to end.
 const SESSION_LAG: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,18 +96,50 @@ pub async fn purge(
     now: Instant,
     audit_lifetime: Duration,
 ) -> Result<(), AuditError> {
-    purge_all(store, move |tx| tx.purge_sessions(now - SESSION_LAG, PURGE_BATCH)).await?;
-    purge_all(store, move |tx| tx.purge_throttles(now, PURGE_BATCH)).await?;
-    purge_all(store, move |tx| tx.purge_revocations(now - RECORD_LAG, PURGE_BATCH)).await?;
+    in_batches(store, move |tx| tx.purge_sessions(now - SESSION_LAG, PURGE_BATCH)).await?;
+    in_batches(store, move |tx| tx.purge_throttles(now, PURGE_BATCH)).await?;
+    in_batches(store, move |tx| tx.purge_revocations(now - RECORD_LAG, PURGE_BATCH)).await?;
     audit.seal(now).await?;
-    while audit.purge(now - audit_lifetime, now).await? > 0 {}
-    Ok(())
+    with_rests(async || audit.purge(now - audit_lifetime, now).await).await
 }
 
-async fn purge_all<F>(store: &Store, batch: F) -> Result<(), StoreError>
+async fn in_batches<F>(store: &Store, batch: F) -> Result<(), StoreError>
 where
     F: Fn(&mut Write<'_>) -> Result<usize, StoreError> + Copy + Send + 'static,
 {
-    while store.write(batch).await? > 0 {}
-    Ok(())
+    with_rests(async || store.write(batch).await).await
+}
+
+/// Runs batch after batch until one finds nothing.
+async fn with_rests<E>(batch: impl AsyncFn() -> Result<usize, E>) -> Result<(), E> {
+    loop {
+        let begun = std::time::Instant::now();
+        if batch().await? == 0 {
+            return Ok(());
+        }
+        sleep(REST * begun.elapsed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn between_two_batches_others_have_their_turn() {
+        const TOOK: Duration = Duration::from_millis(10);
+        let left = Cell::new(3);
+        let begun = std::time::Instant::now();
+        let purged = with_rests(async || {
+            sleep(TOOK).await;
+            left.set(left.get() - 1);
+            Ok::<_, Infallible>(left.get())
+        });
+        purged.await.unwrap();
+        assert_eq!(left.get(), 0);
+        assert!(begun.elapsed() >= 3 * TOOK + 2 * REST * TOOK, "{:?}", begun.elapsed());
+    }
 }
