@@ -199,12 +199,14 @@ fn kubernetes_asks_paths_that_answer_and_waits_for_the_end() {
     let (pod, labels) = (&deployment["template"]["spec"], &deployment["template"]["metadata"]["labels"]);
     let container = &pod["containers"][0];
     assert_eq!(container["ports"], json!([{"name": "http", "containerPort": settings.listen.port()}]));
-    let server = Authority::dev().start();
+    let authority = Authority::dev();
+    let server = authority.start();
     for (probe, path) in
         [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]
     {
         assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "http"}), "{probe}");
-        assert_eq!(server.get(path).status, 200, "{probe}");
+        let answer = server.get(path);
+        assert_eq!(answer.status, 200, "{probe}: {answer:?}");
     }
     let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(grace >= settings.shutdown_delay_interval.as_secs() + FINISH_SECONDS, "{grace}");
