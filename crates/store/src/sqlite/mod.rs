@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod backup;
+mod checkpoints;
 mod command;
 mod connection;
 mod file;
@@ -11,7 +12,8 @@ mod restore;
 mod server_lock;
 mod writer;
 
-use diesel::connection::SimpleConnection;
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
@@ -25,6 +27,7 @@ use crate::url::SqliteUrl;
 
 pub(crate) use arrivals::Expected;
 pub(crate) use backup::back_up;
+use checkpoints::{Checkpoints, Log};
 pub use restore::{Restoration, Restored};
 pub use server_lock::ServerLock;
 use writer::{Change, Writer};
@@ -32,6 +35,8 @@ use writer::{Change, Writer};
 pub(crate) struct Sqlite {
     readers: Connections,
     writer: Writer,
+    /// Closed after the others, and who closes the file last copies the rest of its write-ahead log into it.
+    _checkpoints: Checkpoints,
 }
 
 impl Sqlite {
@@ -58,7 +63,10 @@ impl Sqlite {
     }
 
     fn connect(url: &SqliteUrl) -> Result<Self, OpenError> {
-        Ok(Self { writer: Writer::start(url)?, readers: connection::readers(url)? })
+        let log = Arc::new(Log::default());
+        let writer = Writer::start(url, Arc::clone(&log))?;
+        let readers = connection::readers(url)?;
+        Ok(Self { readers, writer, _checkpoints: Checkpoints::start(url, log)? })
     }
 
     pub(crate) async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
@@ -127,6 +135,6 @@ impl Sqlite {
 
     /// Folds the write-ahead log into the database file.
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
-        self.alone(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)).await
+        self.alone(checkpoints::empty).await
     }
 }

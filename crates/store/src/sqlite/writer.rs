@@ -8,6 +8,7 @@ use diesel::QueryResult;
 use tokio::sync::oneshot;
 
 use super::arrivals::{Arrivals, Expected};
+use super::checkpoints::Log;
 use super::command::{BeginImmediate, Commit, Release, Rollback, RollbackToSavepoint, Savepoint};
 use super::connection;
 use crate::connection::AnyConnection;
@@ -29,8 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// So long, at most, a write waits for others to become durable with.
 const COMPANY: Duration = Duration::from_millis(12);
 
-/// The one thread of this process that writes. Dropping it waits for what is queued and closes the connection, so that
-/// the last one to leave folds the write-ahead log into the database file.
+/// The one thread of this process that writes. Dropping it waits for what is queued and closes the connection.
 pub(crate) struct Writer {
     /// Always there, until it is dropped.
     queue: Option<SyncSender<Queued>>,
@@ -101,11 +101,15 @@ where
 }
 
 impl Writer {
-    pub(crate) fn start(url: &SqliteUrl) -> Result<Self, OpenError> {
+    pub(crate) fn start(url: &SqliteUrl, log: Arc<Log>) -> Result<Self, OpenError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let figures = Arc::new(Activity::new());
-        let worker =
-            Worker { url: url.clone(), connection: connection::writer(url)?, figures: Arc::clone(&figures) };
+        let worker = Worker {
+            url: url.clone(),
+            connection: connection::writer(url)?,
+            figures: Arc::clone(&figures),
+            log,
+        };
         let thread = thread::Builder::new()
             .name("attesto-writer".to_owned())
             .spawn(move || worker.run(&jobs))
@@ -174,6 +178,7 @@ struct Worker {
     url: SqliteUrl,
     connection: AnyConnection,
     figures: Arc<Activity>,
+    log: Arc<Log>,
 }
 
 impl Worker {
@@ -194,6 +199,7 @@ impl Worker {
                 }
             }
             self.commit(group);
+            self.log.finish(&mut self.connection);
         }
     }
 
@@ -211,7 +217,10 @@ impl Worker {
         let begun = Instant::now();
         let committed = self.try_commit(&mut group).map_err(|cause| cause.to_string());
         match &committed {
-            Ok(()) => self.figures.commits.count(group.len(), begun.elapsed()),
+            Ok(()) => {
+                self.figures.commits.count(group.len(), begun.elapsed());
+                self.log.add();
+            }
             Err(_) => self.reconnect(),
         }
         for change in group {
@@ -277,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_waits_for_those_that_are_expected() {
         let folder = tempfile::tempdir().unwrap();
-        let writer = Writer::start(&blank_file(folder.path())).unwrap();
+        let writer = Writer::start(&blank_file(folder.path()), Arc::default()).unwrap();
         let cores = thread::available_parallelism().unwrap().get();
         let _expected: Vec<_> = (0..=cores).map(|_| writer.expect()).collect();
         let (answer, answered) = oneshot::channel();
@@ -297,6 +306,7 @@ mod tests {
             url: url.clone(),
             connection: connection::writer(&url).unwrap(),
             figures: Arc::clone(&figures),
+            log: Arc::default(),
         };
         let (queue, jobs) = sync_channel(QUEUE);
         let (ran, outcomes) = channel();

@@ -214,11 +214,12 @@ async fn closed() -> (TempDir, DatabaseUrl) {
 }
 
 async fn closed_after(tampering: &str) -> (TempDir, DatabaseUrl) {
-    let database = Database::new().await;
-    tamper(&database.url, &format!("{tampering}; PRAGMA wal_checkpoint(TRUNCATE)"));
+    let Database { store, url: before, place: _place } = Database::new().await;
+    drop(store);
+    tamper(&before, tampering);
     let folder = tempfile::tempdir().unwrap();
     let url = url_in(folder.path());
-    fs::copy(path(&database.url), path(&url)).unwrap();
+    fs::copy(path(&before), path(&url)).unwrap();
     (folder, url)
 }
 
