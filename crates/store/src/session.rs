@@ -3,6 +3,7 @@ use attesto_core::{
     Rotation, Session, SessionId, Standing, User, UserId, UserStanding, Watermark,
 };
 use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable};
 
@@ -106,22 +107,7 @@ impl Read<'_> {
 
     /// How many sessions the gate would let pass. Looks at each of them once: not for the path of a request.
     pub fn count_living_sessions(&mut self, now: Instant) -> Result<i64, StoreError> {
-        let began_after = |watermark: &str| {
-            sql::<Bool>(&format!("sessions.created_at / 1000 > COALESCE({watermark}, -1000) / 1000"))
-        };
-        Ok(sessions::table
-            .inner_join(clients::table)
-            .inner_join(users::table)
-            .filter(sessions::revoked_at.is_null())
-            .filter(sessions::idle_expires_at.gt(now.as_millis()))
-            .filter(sessions::absolute_expires_at.gt(now.as_millis()))
-            .filter(clients::disabled_at.is_null())
-            .filter(users::disabled_at.is_null())
-            .filter(began_after("clients.watermark_at"))
-            .filter(began_after("users.watermark_at"))
-            .filter(began_after("(SELECT watermark_at FROM authority)"))
-            .count()
-            .get_result(self.connection)?)
+        Ok(sessions::table.filter(passes_gate(now)).count().get_result(self.connection)?)
     }
 
     /// A page of sessions by identifier, after the given one; of one user or of all.
@@ -183,13 +169,11 @@ impl Write<'_> {
     /// Moves a session to its next generation. One row changes, or somebody else was first: another rotation, or an end
     /// of the session, of its user's, its client's, or of all.
     pub fn rotate_session(&mut self, next: &Rotation) -> Result<Rotated, StoreError> {
-        if !self.still_stands(&next.sid, next.rotated_at)? {
-            return Ok(Rotated::LostRace);
-        }
+        self.share_standing(&next.sid)?;
         let update = diesel::update(sessions::table)
             .filter(sessions::id.eq(&next.sid.0))
             .filter(sessions::generation.eq(next.from)) // the guard
-            .filter(sessions::revoked_at.is_null())
+            .filter(passes_gate(next.rotated_at))
             .set((
                 sessions::generation.eq(next.from + 1),
                 sessions::jti_digest.eq(next.jti_digest.as_bytes().as_slice()),
@@ -209,13 +193,11 @@ impl Write<'_> {
     /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
     /// if it had one, is over.
     pub fn keep_session(&mut self, keep: &Keep) -> Result<Kept, StoreError> {
-        if !self.still_stands(&keep.access.sid, keep.access.issued_at)? {
-            return Ok(Kept::LostRace);
-        }
+        self.share_standing(&keep.access.sid)?;
         let update = diesel::update(sessions::table)
             .filter(sessions::id.eq(&keep.access.sid.0))
             .filter(sessions::generation.eq(keep.generation)) // the guard
-            .filter(sessions::revoked_at.is_null())
+            .filter(passes_gate(keep.access.issued_at))
             .set((
                 sessions::previous_jti_digest.eq(None::<Vec<u8>>),
                 sessions::sealed_successor.eq(None::<Vec<u8>>),
@@ -234,7 +216,12 @@ impl Write<'_> {
         repeat: &Repeat,
         event: Option<&AuditEvent>,
     ) -> Result<bool, StoreError> {
-        let stands = self.still_stands(&repeat.access.sid, repeat.access.issued_at)?;
+        let (sid, decided_at) = (&repeat.access.sid, repeat.access.issued_at);
+        self.share_standing(sid)?;
+        let standing =
+            sessions::table.find(&sid.0).filter(passes_gate(decided_at)).select(sessions::generation);
+        let found: QueryResult<i64> = on_either!(self.connection, |connection| fixed!(connection, standing));
+        let stands = found.optional()?.is_some();
         match event {
             Some(event) if stands => self.record(event).map(|()| stands),
             _ => Ok(stands),
@@ -319,17 +306,6 @@ impl Write<'_> {
         })?)
     }
 
-    /// Whether the gate still lets pass what it let pass at `decided_at`.
-    ///
-    /// Writes stand in line, so whatever is handed out after this was decided before any end that comes later, and the
-    /// record of that end refuses it. Without this, an access token decided just before an end and signed after it could
-    /// be younger than the record says.
-    fn still_stands(&mut self, id: &SessionId, decided_at: Instant) -> Result<bool, StoreError> {
-        self.share_standing(id)?;
-        let standing = self.find_standing(id)?;
-        Ok(standing.is_some_and(|it| it.gate(&it.session.client_id, decided_at).is_none()))
-    }
-
     fn why_not_ended(&mut self, id: &SessionId) -> Result<Ending, StoreError> {
         let exists: bool =
             diesel::select(diesel::dsl::exists(sessions::table.find(&id.0))).get_result(self.connection)?;
@@ -343,12 +319,39 @@ type StandingRow = (SessionRow, ClientRow, Option<UserStandingRow>, Option<i64>)
 /// The same with the name of the user.
 type ListedRow = (SessionRow, ClientRow, Option<UserStandingRow>, Option<i64>, Option<String>);
 
+/// The part of the gate that is told by client, user and authority. A watermark covers its whole second.
+const OTHERS_LET_PASS: &str = "\
+    EXISTS ( \
+        SELECT 1 FROM clients WHERE clients.id = sessions.client_id AND clients.disabled_at IS NULL \
+            AND sessions.created_at / 1000 > COALESCE(clients.watermark_at, -1000) / 1000) \
+    AND EXISTS ( \
+        SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL \
+            AND sessions.created_at / 1000 > COALESCE(users.watermark_at, -1000) / 1000) \
+    AND sessions.created_at / 1000 > COALESCE((SELECT watermark_at FROM authority), -1000) / 1000";
+
 /// When a session was used last. It never goes back: what a clock that was ahead has signed is good until then, and an
 /// end has to know.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn later_of(now: Instant) -> _ {
     let now: i64 = now.as_millis();
     diesel::dsl::case_when(sessions::last_used_at.gt(now), sessions::last_used_at).otherwise(now)
+}
+
+/// The gate of [`Standing`] as a condition on `sessions`: what it let pass at `decided_at`, it still has to let pass when that is
+/// written.
+///
+/// Writes stand in line, so whatever is handed out after this was decided before any end that comes later, and the
+/// record of that end refuses it. Without this, an access token decided just before an end and signed after it could
+/// be younger than the record says.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn passes_gate(decided_at: Instant) -> _ {
+    let decided_at: i64 = decided_at.as_millis();
+    let others_let_pass: SqlLiteral<Bool> = sql(OTHERS_LET_PASS);
+    sessions::revoked_at
+        .is_null()
+        .and(sessions::idle_expires_at.gt(decided_at))
+        .and(sessions::absolute_expires_at.gt(decided_at))
+        .and(others_let_pass)
 }
 
 fn standing((session, client, user, watermark): StandingRow) -> Result<Standing, StoreError> {

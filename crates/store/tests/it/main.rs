@@ -9,6 +9,7 @@ mod constraints;
 mod ends;
 mod feed;
 mod fixture;
+mod gate;
 mod key_change;
 mod key_use;
 mod place;
