@@ -1,3 +1,4 @@
+use std::thread;
 use std::time::Duration;
 
 use diesel::connection::TransactionManager;
@@ -40,6 +41,8 @@ impl ManageConnection for Opener {
     }
 
     fn has_broken(&self, connection: &mut AnyConnection) -> bool {
-        <AnyConnection as Connection>::TransactionManager::is_broken_transaction_manager(connection)
+        // Whatever a panic left in it goes with it.
+        thread::panicking()
+            || <AnyConnection as Connection>::TransactionManager::is_broken_transaction_manager(connection)
     }
 }

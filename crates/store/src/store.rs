@@ -32,7 +32,7 @@ enum Backend {
 /// A write that will follow.
 pub struct ExpectedWrite<'a>(Option<Expected<'a>>);
 
-/// A transaction that reads one consistent state.
+/// What reads. All queries of a transaction see the same state.
 pub struct Read<'a> {
     pub(crate) connection: &'a mut AnyConnection,
 }
@@ -146,16 +146,16 @@ impl Store {
         }
     }
 
-    /// The same for one query that finds a few rows by their keys, and is over at once: where the database is a file, on the
-    /// calling thread, and without a transaction around it.
+    /// The same for one query that finds a few rows by their keys, and is over at once: without a transaction around it and, where
+    /// the database is a file, on the calling thread. Where connections break, it may run again.
     pub async fn find<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         match &*self.backend {
             Backend::Sqlite(sqlite) => sqlite.find(query).await,
-            Backend::Postgres(postgres) => postgres.read(query).await,
+            Backend::Postgres(postgres) => postgres.find(query).await,
         }
     }
 

@@ -1,4 +1,5 @@
-//! PostgreSQL: a pool of connections, one transaction per read or write, and any number of servers beside this one.
+//! PostgreSQL: a pool of connections, one transaction per read or write, one statement where that is enough, and any number of
+//! servers beside this one.
 //!
 //! Nothing here outlives a transaction, so that a pooler may give each of them another connection: no prepared statement,
 //! no setting, no lock.
@@ -79,6 +80,14 @@ impl Postgres {
         F: FnOnce(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.with_pool(move |pool| transaction::read(pool, queries)).await
+    }
+
+    pub(crate) async fn find<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.with_pool(move |pool| transaction::find(pool, query)).await
     }
 
     pub(crate) async fn write<T, F>(&self, changes: F) -> Result<T, StoreError>

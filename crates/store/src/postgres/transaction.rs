@@ -33,6 +33,15 @@ pub(crate) fn read<T>(
     outcome
 }
 
+/// One query is a transaction by itself, and needs not be told when it begins and ends. It finds rows by their keys: what could
+/// take long is to get an answer at all.
+pub(crate) fn find<T>(
+    pool: &Connections,
+    query: impl Fn(&mut Read<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    on_one_that_works(pool, |connection| query(&mut Read { connection })).map(|(_, found)| found)
+}
+
 /// `changes` are run again if others were in their way.
 pub(crate) fn write<T>(
     pool: &Connections,
@@ -58,19 +67,25 @@ pub(crate) fn connection(pool: &Connections) -> Result<PooledConnection<Opener>,
     pool.get().map_err(|cause| StoreError::Connection(cause.to_string()))
 }
 
-/// Begins on a connection that works: when the server was away, those of before are all broken, and nobody knows it yet.
 fn begin(pool: &Connections, sql: &str) -> Result<PooledConnection<Opener>, StoreError> {
+    let begin = |connection: &mut AnyConnection| {
+        // Half of it may have been done.
+        Ok(begin_on(connection, sql).inspect_err(|_| discard(connection))?)
+    };
+    on_one_that_works(pool, begin).map(|(connection, ())| connection)
+}
+
+/// When the server was away, the connections of before are all broken, and nobody knows it yet.
+fn on_one_that_works<T>(
+    pool: &Connections,
+    attempt: impl Fn(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<(PooledConnection<Opener>, T), StoreError> {
     for _ in 0..pool.max_size() {
         let mut connection = connection(pool)?;
-        match begin_on(&mut connection, sql) {
-            Ok(()) => return Ok(connection),
-            Err(cause) => {
-                // Half of it may have been done.
-                discard(&mut connection);
-                if !is_closed(&cause) {
-                    return Err(cause.into());
-                }
-            }
+        match attempt(&mut connection) {
+            Ok(value) => return Ok((connection, value)),
+            Err(cause) if is_closed(&cause) => discard(&mut connection),
+            Err(cause) => return Err(cause),
         }
     }
     Err(StoreError::Connection("all of them are broken".to_owned()))
@@ -90,8 +105,8 @@ fn commit(connection: &mut AnyConnection) -> Result<(), StoreError> {
         .map_err(|cause| StoreError::NotCommitted(cause.to_string()))
 }
 
-fn is_closed(cause: &Error) -> bool {
-    matches!(cause, Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _))
+fn is_closed(cause: &StoreError) -> bool {
+    matches!(cause, StoreError::Database(Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _)))
 }
 
 /// The pool does not take it back.
