@@ -110,8 +110,9 @@ where
     with_rests(async || store.write(batch).await).await
 }
 
-/// Runs batch after batch until one finds nothing.
-async fn with_rests<E>(batch: impl AsyncFn() -> Result<usize, E>) -> Result<(), E> {
+/// Runs batch after batch until one finds nothing. Between two of them others have their turn, four times as long as a batch
+/// took. Fails with what a batch fails with.
+pub async fn with_rests<E>(batch: impl AsyncFn() -> Result<usize, E>) -> Result<(), E> {
     loop {
         let begun = std::time::Instant::now();
         if batch().await? == 0 {

@@ -40,7 +40,7 @@ pub use clock::Clock;
 pub use feed::follow_feed;
 pub use feed::snapshot_bytes;
 pub use issuer::{Issuer, Pair};
-pub use jobs::{PURGE_BATCH, purge};
+pub use jobs::{PURGE_BATCH, purge, with_rests};
 pub use keys::{KeyError, KeyKeeper, SignerLayer, follow_keys, run_due, schedule_keys};
 pub use metrics::sample;
 pub use password::Passwords;

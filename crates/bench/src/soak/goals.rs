@@ -6,7 +6,7 @@ use super::step::Step;
 use super::turnover::Turnover;
 use crate::goal::Bound::{AtLeast, AtMost};
 use crate::goal::Goal;
-use crate::stats::Sample;
+use crate::stats::{Sample, real};
 
 /// The figures to reach.
 pub fn goals(steps: &[Step], large: &Population, purge: &Purge, turnover: &Turnover) -> Vec<Goal> {
@@ -19,9 +19,11 @@ pub fn goals(steps: &[Step], large: &Population, purge: &Purge, turnover: &Turno
         format!("database after {} refreshes of {} sessions", turnover.refreshes, turnover.sessions),
         turnover.growth(),
         "×",
-        // A few pages of the log more are no growth; a byte for each refresh would be ten times as much.
+        // A few pages more are no growth; a byte for each refresh would be ten times as much.
         AtMost(1.01),
     ));
+    let log_megabytes = real(turnover.log_bytes) / 1e6;
+    goals.push(Goal::new("write-ahead log after them", log_megabytes, "MB", AtMost(64.0)));
     goals
 }
 

@@ -1,9 +1,9 @@
-//! The removal of expired sessions: each batch alone, and refreshes beside a server that does it.
+//! The removal of expired sessions: batches with nobody beside, and refreshes beside a server that does it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use attesto_server::{Clock, PURGE_BATCH};
+use attesto_server::{Clock, PURGE_BATCH, with_rests};
 use attesto_store::Store;
 use tokio::time::sleep;
 
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// What was measured.
 pub struct Purge {
     pub expired: usize,
-    /// One after the other, with nothing beside.
+    /// With the server's rests between them, and nothing beside.
     pub batches_ms: Vec<f64>,
     /// Refreshes before the server began.
     pub without_ms: Vec<f64>,
@@ -69,14 +69,17 @@ async fn batches(plan: &Plan, population: &Population) -> Outcome<Vec<f64>> {
     let now = Clock::system().now();
     Rows::alone(&population.file)?.add_expired(plan.expired, population.sessions, now)?;
     let store = Store::open(&population.authority.settings.database)?;
-    let mut took_ms = Vec::new();
-    loop {
+    let took_ms = RefCell::new(Vec::new());
+    with_rests(async || {
         let begun_at = Instant::now();
-        if store.write(move |tx| tx.purge_sessions(now - DAY, PURGE_BATCH)).await? == 0 {
-            return Ok(took_ms);
+        let purged = store.write(move |tx| tx.purge_sessions(now - DAY, PURGE_BATCH)).await?;
+        if purged > 0 {
+            took_ms.borrow_mut().push(begun_at.elapsed().as_secs_f64() * 1000.0);
         }
-        took_ms.push(begun_at.elapsed().as_secs_f64() * 1000.0);
-    }
+        Outcome::Ok(purged)
+    })
+    .await?;
+    Ok(took_ms.into_inner())
 }
 
 /// Refreshes from before the server begins until it is done.

@@ -76,6 +76,7 @@ struct ShownTurnover {
     refreshes: usize,
     bytes_before: usize,
     bytes_after: usize,
+    log_bytes: usize,
 }
 
 impl Report {
@@ -86,7 +87,7 @@ impl Report {
         purge: &Purge,
         turnover: &Turnover,
     ) -> Self {
-        let Turnover { sessions, refreshes, bytes_before, bytes_after } = *turnover;
+        let Turnover { sessions, refreshes, bytes_before, bytes_after, log_bytes } = *turnover;
         Self {
             connections: plan.connections,
             rounds: plan.rounds,
@@ -94,7 +95,7 @@ impl Report {
             steps: steps.iter().map(Shown::of).collect(),
             purge: ShownPurge::of(purge),
             bytes_per_session: large.bytes_per_session(),
-            turnover: ShownTurnover { sessions, refreshes, bytes_before, bytes_after },
+            turnover: ShownTurnover { sessions, refreshes, bytes_before, bytes_after, log_bytes },
             goals: goals(steps, large, purge, turnover),
         }
     }
@@ -197,8 +198,9 @@ impl fmt::Display for ShownTurnover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} sessions, each refreshed once, take {} bytes with the write-ahead log; after {} refreshes more they take {}",
-            self.sessions, self.bytes_before, self.refreshes, self.bytes_after
+            "{} sessions, each refreshed once, take {} bytes; after {} refreshes more they take {}, and the write-ahead log \
+             had grown to {}",
+            self.sessions, self.bytes_before, self.refreshes, self.bytes_after, self.log_bytes
         )
     }
 }

@@ -203,11 +203,17 @@ impl Rows {
 
 /// What a database takes on the disk, its write-ahead log included.
 pub fn bytes(file: &Path) -> usize {
+    length(file) + log_bytes(file)
+}
+
+pub fn log_bytes(file: &Path) -> usize {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
-    let bytes_of =
-        |file: &Path| fs::metadata(file).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
-    bytes_of(file) + bytes_of(Path::new(&log))
+    length(Path::new(&log))
+}
+
+fn length(file: &Path) -> usize {
+    fs::metadata(file).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX))
 }
 
 fn users_of(sessions: usize) -> usize {

@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 
 use super::Plan;
 use super::population::Population;
-use super::rows::bytes;
+use super::rows::{bytes, log_bytes};
 use crate::presented::presented;
 use crate::stats::real;
 use crate::{Outcome, progress};
@@ -25,9 +25,12 @@ const NEWS: usize = 100_000;
 pub struct Turnover {
     pub sessions: usize,
     pub refreshes: usize,
-    /// When each session had been refreshed once.
+    /// When each session had been refreshed once. Nothing is in the log.
     pub bytes_before: usize,
+    /// The same in the end.
     pub bytes_after: usize,
+    /// How long the write-ahead log got.
+    pub log_bytes: usize,
 }
 
 impl Turnover {
@@ -45,9 +48,13 @@ pub async fn measure(plan: &Plan, population: &Population) -> Outcome<Turnover> 
     let share = sessions.div_ceil(usize::from(plan.connections));
     let mut shares: Vec<_> = holders.chunks(share).map(<[_]>::to_vec).collect();
     turns.take(&mut shares, sessions).await?;
+    turns.store.checkpoint().await?;
     let bytes_before = bytes(&population.file);
     turns.take(&mut shares, plan.turnover).await?;
-    Ok(Turnover { sessions, refreshes: plan.turnover, bytes_before, bytes_after: bytes(&population.file) })
+    let log_bytes = log_bytes(&population.file);
+    turns.store.checkpoint().await?;
+    let bytes_after = bytes(&population.file);
+    Ok(Turnover { sessions, refreshes: plan.turnover, bytes_before, bytes_after, log_bytes })
 }
 
 struct Turns<'a> {
