@@ -137,6 +137,7 @@ pub(super) fn empty(connection: &mut AnyConnection) -> Result<(), StoreError> {
         if begun.elapsed() > PATIENCE {
             return Err(StoreError::Overloaded);
         }
+        // SQLite waits for readers by itself, and not for another checkpoint.
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
@@ -190,21 +191,14 @@ fn checkpoint(connection: &mut AnyConnection, mode: &str) -> QueryResult<Checkpo
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use diesel::connection::SimpleConnection as _;
     use tokio::sync::oneshot;
 
+    use super::super::file::blank_file;
     use super::super::writer::{Change, Writer};
     use super::*;
     use crate::store::Write;
-    use crate::url::DatabaseUrl;
-
-    fn blank_file(folder: &Path) -> SqliteUrl {
-        fs::write(folder.join("a.db"), "").unwrap();
-        let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder) else { panic!() };
-        url
-    }
 
     #[tokio::test]
     async fn what_is_committed_gets_into_the_file_by_itself() {

@@ -79,14 +79,13 @@ mod tests {
     use diesel::dsl::sql;
     use diesel::sql_types::Text;
 
+    use super::super::file::blank_file;
     use super::*;
-    use crate::url::DatabaseUrl;
 
     #[test]
     fn connections_are_set_up_as_promised() {
         let folder = tempfile::tempdir().unwrap();
-        let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder.path()) else { panic!() };
-        std::fs::write(url.path(), "").unwrap();
+        let url = blank_file(folder.path());
         let mut writer = writer(&url).unwrap();
         let mut reader = readers(&url).unwrap().get().unwrap();
         let mut checkpointer = checkpointer(&url).unwrap();

@@ -4,6 +4,15 @@ use std::io::ErrorKind;
 use crate::error::OpenError;
 use crate::url::SqliteUrl;
 
+/// For tests: what a database is before its first statement.
+#[cfg(test)]
+pub(super) fn blank_file(folder: &std::path::Path) -> SqliteUrl {
+    use crate::url::DatabaseUrl;
+    fs::write(folder.join("a.db"), "").unwrap();
+    let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder) else { panic!() };
+    url
+}
+
 /// An existing file stays as it is.
 pub(crate) fn create_file(url: &SqliteUrl) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();

@@ -271,17 +271,10 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::mpsc::channel;
 
+    use super::super::file::blank_file;
     use super::*;
-    use crate::url::DatabaseUrl;
-
-    fn blank_file(folder: &Path) -> SqliteUrl {
-        std::fs::write(folder.join("a.db"), "").unwrap();
-        let Ok(DatabaseUrl::Sqlite(url)) = DatabaseUrl::parse("sqlite:a.db", folder) else { panic!() };
-        url
-    }
 
     #[tokio::test]
     async fn a_write_waits_for_those_that_are_expected() {
