@@ -41,7 +41,7 @@ pub async fn renew(
         match standing.redeem(presented, client_id, &app.policy, now) {
             Redemption::Rotate(next) => {
                 let (pair, rotation) = app.issuer.rotate(&next, presented, caller.digest()).await?;
-                match app.store.write_expected(write, move |tx| tx.rotate_session(&rotation)).await? {
+                match app.store.change(write, move |tx| tx.rotate_session(&rotation)).await? {
                     Rotated::Yes => {
                         app.counts.tokens.issued_pair(Grant::Refresh);
                         return Ok(Ok(Renewal::Pair(pair)));
@@ -51,7 +51,7 @@ pub async fn renew(
             }
             Redemption::Keep(keep) => {
                 let access = app.issuer.keep(&keep).await?;
-                match app.store.write_expected(write, move |tx| tx.keep_session(&keep)).await? {
+                match app.store.change(write, move |tx| tx.keep_session(&keep)).await? {
                     Kept::Yes => {
                         app.counts.tokens.issued_access(Grant::Refresh);
                         return Ok(Ok(Renewal::Access(access)));

@@ -113,6 +113,7 @@ impl Write<'_> {
         diesel::update(authority::table)
             .set(authority::watermark_at.eq(watermark.0.map(Instant::as_millis)))
             .execute(self.connection)?;
+        self.raise_client_watermarks(watermark)?;
         self.record(event)?;
         self.revoke_sessions_after(watermark, Whose::Everybody, at)?;
         self.append_record(&Revocation {

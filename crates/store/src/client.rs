@@ -147,6 +147,16 @@ impl Write<'_> {
         Ok(Ending::Ended)
     }
 
+    /// An end of everybody, said of each client as well: a refresh that waited to share its client sees it there.
+    pub(crate) fn raise_client_watermarks(&mut self, watermark: Watermark) -> Result<(), StoreError> {
+        let at = watermark.0.map(Instant::as_millis);
+        diesel::update(clients::table)
+            .filter(clients::watermark_at.is_null().or(clients::watermark_at.lt(at)))
+            .set(clients::watermark_at.eq(at))
+            .execute(self.connection)?;
+        Ok(())
+    }
+
     /// Lets a disabled client obtain tokens again; says whether there was one.
     pub fn enable_client(&mut self, id: &ClientId, event: &AuditEvent) -> Result<bool, StoreError> {
         let changed = diesel::update(clients::table.find(&id.0))

@@ -1,7 +1,7 @@
 //! The only code that contains queries.
 //!
 //! [`Store::read`] and [`Store::write`] take closures, one transaction each; only [`Write`] has verbs that change
-//! something. A verb means one thing: `find_` may find nothing, `insert_` adds a row, `rotate_` and `keep_` change
+//! something, and [`Change`], which is one statement. A verb means one thing: `find_` may find nothing, `insert_` adds a row, `rotate_` and `keep_` change
 //! exactly one row or say that somebody else was first, `revoke_` ends something together with its feed record and
 //! its audit row, `list_` gives a page, `purge_` removes a batch of what has expired.
 
@@ -44,7 +44,7 @@ pub use key::Changed;
 pub use revocation::RecordedRevocation;
 pub use session::{Began, Kept, ListedSession, Rotated};
 pub use sqlite::{Restoration, Restored, ServerLock};
-pub use store::{ExpectedWrite, Read, Store, Write};
+pub use store::{Change, ExpectedWrite, Read, Store, Write};
 pub use throttle::{Reservation, ThrottleKeys};
 pub use url::{DatabaseUrl, PostgresUrl, SqliteUrl, UnsupportedUrl};
 pub use user::Added;

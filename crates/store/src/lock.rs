@@ -11,8 +11,10 @@
 use std::time::Duration;
 
 use attesto_core::{ClientId, SessionId, UserId};
-use diesel::RunQueryDsl;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment};
 use diesel::sql_types::Text;
+use diesel::{QueryResult, RunQueryDsl};
 
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
@@ -28,6 +30,23 @@ const SHARE_STANDING: &str = "\
         FROM sessions WHERE id = $1) \
     SELECT 1 FROM turns, clients, users WHERE clients.id = turns.client_id AND users.id = turns.user_id \
     FOR SHARE OF clients, users";
+
+/// The same as the beginning of a statement that changes the session whose identifier stands between the two parts. By `clients` and
+/// `users` that statement means the rows as they are once they are shared, however long that took; all else it sees as it was
+/// when it began.
+const SHARED_STANDING: [&str; 2] = [
+    "WITH turns AS MATERIALIZED ( \
+        SELECT set_config('lock_timeout', '1s', true), client_id, user_id, \
+            pg_advisory_xact_lock_shared(hashtextextended(client_id, 1)), \
+            pg_advisory_xact_lock_shared(hashtextextended(user_id, 2)) \
+        FROM sessions WHERE id = ",
+    "), clients AS MATERIALIZED ( \
+        SELECT clients.id, clients.disabled_at, clients.watermark_at FROM turns, clients \
+        WHERE clients.id = turns.client_id FOR SHARE OF clients), \
+    users AS MATERIALIZED ( \
+        SELECT users.id, users.disabled_at, users.watermark_at FROM turns, users \
+        WHERE users.id = turns.user_id FOR SHARE OF users) ",
+];
 
 const SHARE_USER_AND_CLIENT: &str = "\
     WITH turns AS MATERIALIZED ( \
@@ -47,6 +66,28 @@ const HOLD_CLIENTS: &str = "\
     WITH turns AS MATERIALIZED ( \
         SELECT pg_advisory_xact_lock(hashtextextended(id, 1)) FROM (SELECT id FROM clients ORDER BY id) AS all_clients) \
     SELECT 1 FROM clients WHERE (SELECT COUNT(*) FROM turns) >= 0 ORDER BY id FOR UPDATE OF clients";
+
+/// A statement that changes one session, while nobody ends its user, its client, or everybody.
+pub(crate) struct BesideEnds<'a, T> {
+    session: &'a str,
+    statement: T,
+}
+
+/// Runs such a statement, which is [`fixed!`](crate::fixed::fixed) and ends with RETURNING.
+macro_rules! beside_ends {
+    ($connection:expr, $session:expr, $statement:expr) => {
+        match &mut *$connection {
+            $crate::connection::AnyConnection::Sqlite(connection) => {
+                $crate::fixed::fixed!(connection, $statement)
+            }
+            $crate::connection::AnyConnection::Postgres(connection) => {
+                $crate::fixed::fixed!(connection, $crate::lock::BesideEnds::new($session, $statement))
+            }
+        }
+    };
+}
+
+pub(crate) use beside_ends;
 
 /// Less is no time to speak of, since instants of ends are rounded up to the second.
 const NOTABLE: Duration = Duration::from_millis(100);
@@ -106,5 +147,25 @@ impl Write<'_> {
         query.execute(connection)?;
         self.waited += Some(since.elapsed()).filter(|waited| *waited >= NOTABLE).unwrap_or_default();
         Ok(())
+    }
+}
+
+impl<'a, T> BesideEnds<'a, T> {
+    pub(crate) fn new(session: &'a SessionId, statement: T) -> Self {
+        Self { session: &session.0, statement }
+    }
+}
+
+impl<T: Query> Query for BesideEnds<'_, T> {
+    type SqlType = T::SqlType;
+}
+
+impl<T: QueryFragment<Pg>> QueryFragment<Pg> for BesideEnds<'_, T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let [begin, end] = SHARED_STANDING;
+        out.push_sql(begin);
+        out.push_bind_param::<Text, _>(self.session)?;
+        out.push_sql(end);
+        self.statement.walk_ast(out)
     }
 }

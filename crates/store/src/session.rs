@@ -11,9 +11,10 @@ use crate::client::ClientRow;
 use crate::connection::on_either;
 use crate::error::StoreError;
 use crate::fixed::fixed;
+use crate::lock::beside_ends;
 use crate::row::{RowOf, instant};
 use crate::schema::{clients, sessions, users};
-use crate::store::{Read, Write};
+use crate::store::{Change, Read, Write};
 use crate::user::UserStandingRow;
 
 /// Whether a session began.
@@ -166,49 +167,6 @@ impl Write<'_> {
         Ok(Began::Yes)
     }
 
-    /// Moves a session to its next generation. One row changes, or somebody else was first: another rotation, or an end
-    /// of the session, of its user's, its client's, or of all.
-    pub fn rotate_session(&mut self, next: &Rotation) -> Result<Rotated, StoreError> {
-        self.share_standing(&next.sid)?;
-        let update = diesel::update(sessions::table)
-            .filter(sessions::id.eq(&next.sid.0))
-            .filter(sessions::generation.eq(next.from)) // the guard
-            .filter(passes_gate(next.rotated_at))
-            .set((
-                sessions::generation.eq(next.from + 1),
-                sessions::jti_digest.eq(next.jti_digest.as_bytes().as_slice()),
-                sessions::previous_jti_digest.eq(next.previous_jti_digest.as_bytes().as_slice()),
-                sessions::rotated_at.eq(next.rotated_at.as_millis()),
-                sessions::kid.eq(&next.kid),
-                sessions::sealed_successor.eq(&next.sealed_successor),
-                sessions::rotated_by.eq(next.rotated_by.as_bytes().as_slice()),
-                sessions::last_used_at.eq(later_of(next.rotated_at)),
-                sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
-            ))
-            .returning(sessions::generation);
-        let rotated: QueryResult<i64> = on_either!(self.connection, |connection| fixed!(connection, update));
-        Ok(if rotated.optional()?.is_some() { Rotated::Yes } else { Rotated::LostRace })
-    }
-
-    /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
-    /// if it had one, is over.
-    pub fn keep_session(&mut self, keep: &Keep) -> Result<Kept, StoreError> {
-        self.share_standing(&keep.access.sid)?;
-        let update = diesel::update(sessions::table)
-            .filter(sessions::id.eq(&keep.access.sid.0))
-            .filter(sessions::generation.eq(keep.generation)) // the guard
-            .filter(passes_gate(keep.access.issued_at))
-            .set((
-                sessions::previous_jti_digest.eq(None::<Vec<u8>>),
-                sessions::sealed_successor.eq(None::<Vec<u8>>),
-                sessions::last_used_at.eq(later_of(keep.access.issued_at)),
-                sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
-            ))
-            .returning(sessions::generation);
-        let kept: QueryResult<i64> = on_either!(self.connection, |connection| fixed!(connection, update));
-        Ok(if kept.optional()?.is_some() { Kept::Yes } else { Kept::LostRace })
-    }
-
     /// Says whether a successor may be given again, with the fresh access token that comes with it, and then records
     /// `event`. No column of the session changes.
     pub fn repeat_session(
@@ -310,6 +268,49 @@ impl Write<'_> {
         let exists: bool =
             diesel::select(diesel::dsl::exists(sessions::table.find(&id.0))).get_result(self.connection)?;
         Ok(if exists { Ending::AlreadyOver } else { Ending::Unknown })
+    }
+}
+
+impl Change<'_> {
+    /// Moves a session to its next generation. One row changes, or somebody else was first: another rotation, or an end
+    /// of the session, of its user's, its client's, or of all.
+    pub fn rotate_session(self, next: &Rotation) -> Result<Rotated, StoreError> {
+        let update = diesel::update(sessions::table)
+            .filter(sessions::id.eq(&next.sid.0))
+            .filter(sessions::generation.eq(next.from)) // the guard
+            .filter(passes_gate(next.rotated_at))
+            .set((
+                sessions::generation.eq(next.from + 1),
+                sessions::jti_digest.eq(next.jti_digest.as_bytes().as_slice()),
+                sessions::previous_jti_digest.eq(next.previous_jti_digest.as_bytes().as_slice()),
+                sessions::rotated_at.eq(next.rotated_at.as_millis()),
+                sessions::kid.eq(&next.kid),
+                sessions::sealed_successor.eq(&next.sealed_successor),
+                sessions::rotated_by.eq(next.rotated_by.as_bytes().as_slice()),
+                sessions::last_used_at.eq(later_of(next.rotated_at)),
+                sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
+            ))
+            .returning(sessions::generation);
+        let rotated: QueryResult<i64> = beside_ends!(self.connection, &next.sid, update);
+        Ok(if rotated.optional()?.is_some() { Rotated::Yes } else { Rotated::LostRace })
+    }
+
+    /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
+    /// if it had one, is over.
+    pub fn keep_session(self, keep: &Keep) -> Result<Kept, StoreError> {
+        let update = diesel::update(sessions::table)
+            .filter(sessions::id.eq(&keep.access.sid.0))
+            .filter(sessions::generation.eq(keep.generation)) // the guard
+            .filter(passes_gate(keep.access.issued_at))
+            .set((
+                sessions::previous_jti_digest.eq(None::<Vec<u8>>),
+                sessions::sealed_successor.eq(None::<Vec<u8>>),
+                sessions::last_used_at.eq(later_of(keep.access.issued_at)),
+                sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
+            ))
+            .returning(sessions::generation);
+        let kept: QueryResult<i64> = beside_ends!(self.connection, &keep.access.sid, update);
+        Ok(if kept.optional()?.is_some() { Kept::Yes } else { Kept::LostRace })
     }
 }
 

@@ -44,6 +44,11 @@ pub struct Write<'a> {
     pub(crate) waited: Duration,
 }
 
+/// One statement that changes something, alone or of a transaction that writes.
+pub struct Change<'a> {
+    pub(crate) connection: &'a mut AnyConnection,
+}
+
 impl Store {
     /// Makes a new database with the present schema: a file, readable by its owner only, or the tables in a PostgreSQL
     /// database that has none. An empty one, as an interrupted start leaves it, is filled. Needs a tokio runtime from
@@ -195,6 +200,21 @@ impl Store {
         }
     }
 
+    /// Runs one statement that changes something, durable when it returns, for the write that was expected. On PostgreSQL it is a
+    /// transaction by itself; where its connection breaks, it runs again and finds by its guard whether it had been done.
+    pub async fn change<T, F>(&self, expected: &mut ExpectedWrite<'_>, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(Change<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => {
+                sqlite.write(move |write| change(write.change()), expected.0.take()).await
+            }
+            Backend::Postgres(postgres) => postgres.change(change).await,
+        }
+    }
+
     /// What it does for this process, in figures. Asks the database nothing.
     pub fn figures(&self) -> Figures {
         match &*self.backend {
@@ -211,6 +231,11 @@ impl Store {
 impl<'a> Write<'a> {
     pub(crate) fn on(connection: &'a mut AnyConnection) -> Self {
         Self { read: Read { connection }, waited: Duration::ZERO }
+    }
+
+    /// Its next statement.
+    pub fn change(&mut self) -> Change<'_> {
+        Change { connection: self.connection }
     }
 }
 

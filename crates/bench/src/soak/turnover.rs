@@ -100,7 +100,7 @@ impl Turns<'_> {
         let sealed = seal_successor(&presented.jti, &presented.sid, generation, &successor);
         let rotation =
             next.signed(successor.jti.digest(), standing.session.kid, sealed, standing.session.rotated_by);
-        match self.store.write(move |tx| tx.rotate_session(&rotation)).await? {
+        match self.store.write(move |tx| tx.change().rotate_session(&rotation)).await? {
             Rotated::Yes => Ok(Presented { generation, jti: successor.jti, ..presented.clone() }),
             Rotated::LostRace => Err("somebody else refreshed the same session".into()),
         }

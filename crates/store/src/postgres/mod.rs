@@ -23,7 +23,7 @@ use crate::error::{OpenError, StoreError};
 use crate::figures::{Figures, OneMore};
 use crate::migration;
 use crate::pool::Connections;
-use crate::store::{Read, Write};
+use crate::store::{Change, Read, Write};
 use crate::url::PostgresUrl;
 
 /// How many connections a server takes at most. More would not make a database faster.
@@ -96,6 +96,14 @@ impl Postgres {
         F: Fn(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.with_pool(move |pool| transaction::write(pool, changes)).await
+    }
+
+    pub(crate) async fn change<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(Change<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.with_pool(move |pool| transaction::change(pool, change)).await
     }
 
     /// The present instant by the server's clock.

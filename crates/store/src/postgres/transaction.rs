@@ -8,7 +8,7 @@ use diesel::{Connection, QueryResult};
 use crate::connection::{AnyConnection, on_either};
 use crate::error::StoreError;
 use crate::pool::{Connections, Opener};
-use crate::store::{Read, Write};
+use crate::store::{Change, Read, Write};
 
 /// One consistent state for all queries. No statement takes longer than a request may.
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '5s'";
@@ -17,7 +17,7 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL s
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5s'; \
                      SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
-/// How often a write runs that the database would not let through, and until when another time is begun: PostgreSQL looks
+/// How often a change runs that the database would not let through, and until when another time is begun: PostgreSQL looks
 /// for deadlocks after a second.
 const ATTEMPTS: u32 = 4;
 const ATTEMPTS_FOR: Duration = Duration::from_secs(3);
@@ -47,24 +47,42 @@ pub(crate) fn write<T>(
     pool: &Connections,
     changes: impl Fn(&mut Write<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let since = Instant::now();
-    let mut attempt = 1;
-    loop {
+    with_patience(|| {
         let mut connection = begin(pool, WRITE)?;
-        let refused = match changes(&mut Write::on(&mut connection)) {
-            Ok(value) => return commit(&mut connection).map(|()| value),
-            Err(refused) => refused,
-        };
-        let _ = roll_back(&mut connection);
-        if !deserves_another_attempt(&refused) || attempt == ATTEMPTS || since.elapsed() > ATTEMPTS_FOR {
-            return Err(refused);
+        match changes(&mut Write::on(&mut connection)) {
+            Ok(value) => commit(&mut connection).map(|()| value),
+            Err(refused) => {
+                let _ = roll_back(&mut connection);
+                Err(refused)
+            }
         }
-        attempt += 1;
-    }
+    })
+}
+
+/// The same for one statement, which needs not be told when it begins and ends. If the connection breaks, it may have been
+/// done: it is guarded, and the next attempt finds out.
+pub(crate) fn change<T>(
+    pool: &Connections,
+    change: impl Fn(Change<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    with_patience(|| {
+        on_one_that_works(pool, |connection| change(Change { connection })).map(|(_, value)| value)
+    })
 }
 
 pub(crate) fn connection(pool: &Connections) -> Result<PooledConnection<Opener>, StoreError> {
     pool.get().map_err(|cause| StoreError::Connection(cause.to_string()))
+}
+
+fn with_patience<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let since = Instant::now();
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(refused) if deserves_another_attempt(&refused) && since.elapsed() <= ATTEMPTS_FOR => {}
+            outcome => return outcome,
+        }
+    }
+    attempt()
 }
 
 fn begin(pool: &Connections, sql: &str) -> Result<PooledConnection<Opener>, StoreError> {

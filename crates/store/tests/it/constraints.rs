@@ -51,7 +51,7 @@ async fn rows_that_contradict_themselves_are_refused() {
         ("a rotation past the absolute end", |write| {
             let mut rotation = rotation("s", 1, "next");
             rotation.idle_expires_at = session("s", NOW).absolute_expires_at + MILLISECOND;
-            write.rotate_session(&rotation).map(drop)
+            write.change().rotate_session(&rotation).map(drop)
         }),
         ("a generation before the first", |write| {
             begin(write, &Session { generation: 0, ..session("t", NOW) })

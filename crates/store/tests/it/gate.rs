@@ -70,8 +70,8 @@ fn pass(write: &mut Write<'_>, number: usize) -> Result<[bool; 3], StoreError> {
     let decided = standing.gate(&session.client_id, next.rotated_at).is_none();
     let mut stays = Keep { idle_expires_at, ..keep(session, from) };
     stays.access.issued_at = next.rotated_at;
-    let kept = write.keep_session(&stays)? == Kept::Yes;
-    Ok([decided, kept, write.rotate_session(&next)? == Rotated::Yes])
+    let kept = write.change().keep_session(&stays)? == Kept::Yes;
+    Ok([decided, kept, write.change().rotate_session(&next)? == Rotated::Yes])
 }
 
 fn names(number: usize) -> [String; 3] {

@@ -31,8 +31,8 @@ const ENDS: [(&str, End); 8] = [
 ];
 
 const REFRESHES: [(&str, Refresh); 3] = [
-    ("rotation", |write, _| Ok(write.rotate_session(&rotation("s", 2, "third"))? == Rotated::Yes)),
-    ("keep", |write, _| Ok(write.keep_session(&keep(&session("s", NOW), 2))? == Kept::Yes)),
+    ("rotation", |write, _| Ok(write.change().rotate_session(&rotation("s", 2, "third"))? == Rotated::Yes)),
+    ("keep", |write, _| Ok(write.change().keep_session(&keep(&session("s", NOW), 2))? == Kept::Yes)),
     ("repeat", |write, repeat| write.repeat_session(repeat, Some(&event(Event::RefreshRetried)))),
 ];
 
@@ -73,7 +73,7 @@ async fn what_did_not_end_goes_on() {
 /// keep of the second generation could be decided as well.
 async fn decided(database: &Database) -> Repeat {
     database.begin("s").await;
-    database.write(|write| write.rotate_session(&rotation("s", 1, "second"))).await;
+    database.write(|write| write.change().rotate_session(&rotation("s", 1, "second"))).await;
     let standing = database.read(|read| read.find_standing(&sid())).await.unwrap();
     let jti = Jti::new("presented".to_owned());
     let presented = Presented { sid: sid(), generation: 1, jti, key_is_trusted: true };

@@ -146,7 +146,7 @@ async fn only_the_current_generation_of_a_live_session_moves() {
         let before = database.contents();
         assert_eq!(rotate(&database.store, sid, generation, "late").await, Rotated::LostRace, "{what}");
         let note = fixture::keep(&fixture::session(sid, NOW), generation);
-        let kept = database.write(move |write| write.keep_session(&note)).await;
+        let kept = database.write(move |write| write.change().keep_session(&note)).await;
         assert_eq!(kept, Kept::LostRace, "{what}");
         assert_eq!(database.contents(), before, "{what}");
     }
@@ -203,7 +203,7 @@ fn rotated(begun: &Session, from: i64, successor: &str) -> Session {
 
 async fn rotate(store: &Store, sid: &str, from: i64, successor: &str) -> Rotated {
     let rotation = rotation(sid, from, successor);
-    store.write(move |write| write.rotate_session(&rotation)).await.unwrap()
+    store.write(move |write| write.change().rotate_session(&rotation)).await.unwrap()
 }
 
 /// Rotates from whatever generation is the current one.
@@ -215,7 +215,7 @@ async fn rotate_further(store: &Store, sid: &str) -> Rotated {
 
 async fn keep(store: &Store, generation: i64) -> Kept {
     let keep = fixture::keep(&fixture::session("s", NOW), generation);
-    store.write(move |write| write.keep_session(&keep)).await.unwrap()
+    store.write(move |write| write.change().keep_session(&keep)).await.unwrap()
 }
 
 async fn end(store: &Store, sid: &str) -> Ending {

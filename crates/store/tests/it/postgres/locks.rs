@@ -38,7 +38,8 @@ async fn what_is_refreshed_while_an_end_waits_is_ended_by_it() {
         let database = database().await;
         database.begin("s").await;
         let next = Rotation { rotated_at: NOW + AHEAD, ..rotation("s", 1, "next") };
-        let (rotated, ()) = overlapping(&database, move |write| write.rotate_session(&next), end).await;
+        let (rotated, ()) =
+            overlapping(&database, move |write| write.change().rotate_session(&next), end).await;
         assert_eq!(rotated, Rotated::Yes, "{whose}");
         let session = database.session("s").await;
         assert!(session.revoked_at.is_some(), "{whose}: it was refreshed, and its end did not see it");
@@ -55,7 +56,7 @@ async fn what_is_used_or_begun_while_an_end_waits_is_ended_by_it() {
         let begun = database.begin("s").await;
         let mut keep = keep(&begun, 1);
         keep.access.issued_at = NOW + AHEAD;
-        let (kept, ()) = overlapping(&database, move |write| write.keep_session(&keep), end).await;
+        let (kept, ()) = overlapping(&database, move |write| write.change().keep_session(&keep), end).await;
         assert_eq!(kept, Kept::Yes, "{whose}");
         assert!(database.session("s").await.revoked_at.is_some(), "{whose}");
 
@@ -68,21 +69,58 @@ async fn what_is_used_or_begun_while_an_end_waits_is_ended_by_it() {
 }
 
 #[tokio::test]
-async fn what_comes_while_it_is_ended_waits_and_is_refused() {
+async fn what_is_refreshed_while_it_is_ended_waits_and_is_refused() {
+    for (whose, end) in ENDS {
+        let database = database().await;
+        database.begin("s").await;
+        let next = Rotation { rotated_at: NOW, ..rotation("s", 1, "next") };
+        let ((), rotated) =
+            overlapping(&database, end, move |write| write.change().rotate_session(&next)).await;
+        assert_eq!(rotated, Rotated::LostRace, "{whose}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_used_or_begun_while_it_is_ended_waits_and_is_refused() {
     for (whose, end) in ENDS {
         let database = database().await;
         let begun = database.begin("s").await;
-        let next = Rotation { rotated_at: NOW, ..rotation("s", 1, "next") };
-        let ((), rotated) = overlapping(&database, end, move |write| write.rotate_session(&next)).await;
-        assert_eq!(rotated, Rotated::LostRace, "{whose}");
         let mut keep = keep(&begun, 1);
         keep.access.issued_at = NOW;
-        let ((), kept) = overlapping(&database, end, move |write| write.keep_session(&keep)).await;
+        let ((), kept) = overlapping(&database, end, move |write| write.change().keep_session(&keep)).await;
         assert_eq!(kept, Kept::LostRace, "{whose}");
         let again = session("t", NOW);
         let sign_in = move |write: &mut Write<'_>| write.insert_session(&again, 1, &event(Event::SignedIn));
         let ((), outcome) = overlapping(&database, end, sign_in).await;
         assert_eq!(outcome, Began::Stale, "{whose}");
+    }
+}
+
+/// A lock is waited for a second, and that up to four times.
+#[tokio::test]
+async fn a_refresh_by_itself_outlasts_an_end_that_is_slow_and_not_one_that_hangs() {
+    for (held, outcome) in [(1500, Some(Rotated::LostRace)), (5500, None)] {
+        let database = database().await;
+        database.begin("s").await;
+        let (begun, is_begun) = channel();
+        let end = database.store.write(move |write| {
+            let ended =
+                write.revoke_user_sessions(&UserId("ada".to_owned()), &event(Event::SessionRevoked))?;
+            let _ = begun.send(());
+            std::thread::sleep(Duration::from_millis(held));
+            Ok(ended)
+        });
+        let refresh = async {
+            tokio::task::spawn_blocking(move || wait(&is_begun)).await.unwrap();
+            let next = Rotation { rotated_at: NOW, ..rotation("s", 1, "next") };
+            let store = &database.store;
+            store.change(&mut store.expect_write(), move |change| change.rotate_session(&next)).await
+        };
+        let (_, refreshed) = tokio::join!(end, refresh);
+        assert_eq!(refreshed.as_ref().ok(), outcome.as_ref(), "{held} ms: {refreshed:?}");
+        if let Err(refused) = refreshed {
+            assert!(refused.to_string().contains("lock timeout"), "{refused}");
+        }
     }
 }
 
@@ -107,7 +145,7 @@ async fn an_end_gets_its_turn_while_others_keep_coming() {
                     while !over.load(Ordering::Relaxed) {
                         let keep = keep.clone();
                         let slowly = move |write: &mut Write<'_>| {
-                            let kept = write.keep_session(&keep);
+                            let kept = write.change().keep_session(&keep);
                             std::thread::sleep(Duration::from_millis(15));
                             kept
                         };
