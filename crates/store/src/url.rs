@@ -1,3 +1,4 @@
+use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -111,10 +112,20 @@ impl PostgresUrl {
     /// As libpq reads it, with `defaults` for what it does not say itself.
     pub(crate) fn with_defaults(&self, defaults: &[(&str, &str)]) -> String {
         let missing = defaults.iter().filter(|(name, _)| self.parameter(name).is_none());
-        missing.fold(self.uri.clone(), |uri, (name, value)| {
-            let separator = if uri.contains('?') { '&' } else { '?' };
-            format!("{uri}{separator}{name}={value}")
-        })
+        missing.fold(self.uri.clone(), |uri, (name, value)| with_parameter(&uri, name, value))
+    }
+
+    /// With a setting for the process that serves the connection, besides those that it names itself. `value` needs no escape.
+    pub(crate) fn with_option(&self, name: &str, value: &str) -> Self {
+        let theirs = self.parameter("options").map(|theirs| format!("{theirs}%20")).unwrap_or_default();
+        // Of a parameter that is given twice the last one counts.
+        Self { uri: with_parameter(&self.uri, "options", &format!("{theirs}-c%20{name}%3D{value}")) }
+    }
+
+    /// Whether libpq may find such settings where an option of the URL would replace them.
+    pub(crate) fn has_options_elsewhere(&self) -> bool {
+        self.parameter("service").is_some()
+            || ["PGOPTIONS", "PGSERVICE"].iter().any(|name| env::var_os(name).is_some())
     }
 
     /// A text that may repeat what stands in here, without what is secret.
@@ -135,6 +146,11 @@ impl PostgresUrl {
         let (_, parameters) = self.uri.split_once('?')?;
         parameters.split('&').find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('='))
     }
+}
+
+fn with_parameter(uri: &str, name: &str, value: &str) -> String {
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    format!("{uri}{separator}{name}={value}")
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -220,6 +236,20 @@ mod tests {
         ] {
             let Ok(DatabaseUrl::Postgres(url)) = parse(url) else { panic!("{url}") };
             assert_eq!(url.with_defaults(&[("a", "1"), ("b", "2")]), completed);
+        }
+    }
+
+    #[test]
+    fn an_option_comes_behind_those_that_are_said() {
+        for (url, with_another) in [
+            ("postgres://h/d", "postgres://h/d?options=-c%20a%3D1"),
+            (
+                "postgres://h/d?options=-c%20b%3D2",
+                "postgres://h/d?options=-c%20b%3D2&options=-c%20b%3D2%20-c%20a%3D1",
+            ),
+        ] {
+            let Ok(DatabaseUrl::Postgres(url)) = parse(url) else { panic!("{url}") };
+            assert_eq!(url.with_option("a", "1").uri, with_another);
         }
     }
 }

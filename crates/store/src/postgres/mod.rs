@@ -1,8 +1,8 @@
 //! PostgreSQL: a pool of connections, one transaction per read or write, one statement where that is enough, and any number of
 //! servers beside this one.
 //!
-//! Nothing here outlives a transaction, so that a pooler may give each of them another connection: no prepared statement,
-//! no setting, no lock.
+//! Nothing here outlives a transaction, so that a pooler may give each of them another connection: no setting, no lock, and a
+//! prepared statement only where there is none.
 
 mod connection;
 mod transaction;
@@ -25,6 +25,7 @@ use crate::migration;
 use crate::pool::Connections;
 use crate::store::{Change, Read, Write};
 use crate::url::PostgresUrl;
+use connection::Door;
 
 /// How many connections a server takes at most. More would not make a database faster.
 const CONNECTIONS: u32 = 16;
@@ -48,27 +49,26 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Opens a database without tables.
     pub(crate) fn create(url: &PostgresUrl) -> Result<Self, OpenError> {
-        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, &cause))?;
-        if !migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, &cause))? {
+        let (door, mut first) = Door::find(url).map_err(|cause| connection::unreachable(url, &cause))?;
+        if !migration::is_blank(&mut first).map_err(|cause| connection::unreachable(url, &cause))? {
             return Err(OpenError::Exists(url.into()));
         }
-        Ok(Self::connect(url))
+        Ok(Self::connect(door))
     }
 
     /// Opens a database of ours.
     pub(crate) fn open(url: &PostgresUrl) -> Result<Self, OpenError> {
-        let mut connection = connection::open(url).map_err(|cause| connection::unreachable(url, &cause))?;
-        if migration::is_blank(&mut connection).map_err(|cause| connection::unreachable(url, &cause))? {
+        let (door, mut first) = Door::find(url).map_err(|cause| connection::unreachable(url, &cause))?;
+        if migration::is_blank(&mut first).map_err(|cause| connection::unreachable(url, &cause))? {
             return Err(OpenError::Absent(url.into()));
         }
-        migration::check_requirement(&mut connection, &url.into())?;
-        Ok(Self::connect(url))
+        migration::check_requirement(&mut first, &url.into())?;
+        Ok(Self::connect(door))
     }
 
-    fn connect(url: &PostgresUrl) -> Self {
+    fn connect(door: Door) -> Self {
         let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
-        let url = url.clone();
-        let pool = crate::pool::connections(CONNECTIONS, PATIENCE, move || connection::open(&url));
+        let pool = crate::pool::connections(CONNECTIONS, PATIENCE, move || door.open());
         // If it fails now, whoever needs it will say so.
         let _ = pool.get_timeout(FIRST);
         Self { pool, places, waiting: AtomicUsize::new(0) }
