@@ -1,5 +1,5 @@
 use attesto_core::{ClientId, Ending, Event, Instant, Presented, Reason, Redemption, Refusal, SessionId};
-use attesto_store::{ExpectedWrite, Kept, Rotated, Write};
+use attesto_store::{ExpectedWrite, Moved, Write};
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -42,21 +42,21 @@ pub async fn renew(
             Redemption::Rotate(next) => {
                 let (pair, rotation) = app.issuer.rotate(&next, presented, caller.digest()).await?;
                 match app.store.change(write, move |tx| tx.rotate_session(&rotation)).await? {
-                    Rotated::Yes => {
+                    Moved::Yes => {
                         app.counts.tokens.issued_pair(Grant::Refresh);
                         return Ok(Ok(Renewal::Pair(pair)));
                     }
-                    Rotated::LostRace => {}
+                    Moved::LostRace => {}
                 }
             }
             Redemption::Keep(keep) => {
                 let access = app.issuer.keep(&keep).await?;
                 match app.store.change(write, move |tx| tx.keep_session(&keep)).await? {
-                    Kept::Yes => {
+                    Moved::Yes => {
                         app.counts.tokens.issued_access(Grant::Refresh);
                         return Ok(Ok(Renewal::Access(access)));
                     }
-                    Kept::LostRace => {}
+                    Moved::LostRace => {}
                 }
             }
             Redemption::Repeat(repeat) => {

@@ -42,7 +42,7 @@ pub use feed::FeedHead;
 pub use figures::Figures;
 pub use key::Changed;
 pub use revocation::RecordedRevocation;
-pub use session::{Began, Kept, ListedSession, Rotated};
+pub use session::{Began, ListedSession, Moved};
 pub use sqlite::{Restoration, Restored, ServerLock};
 pub use store::{Change, ExpectedWrite, Read, Store, Write};
 pub use throttle::{Reservation, ThrottleKeys};

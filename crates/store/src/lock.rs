@@ -36,8 +36,7 @@ const SHARE_STANDING: &str = "\
 /// when it began.
 const SHARED_STANDING: [&str; 2] = [
     "WITH turns AS MATERIALIZED ( \
-        SELECT set_config('lock_timeout', '1s', true), client_id, user_id, \
-            pg_advisory_xact_lock_shared(hashtextextended(client_id, 1)), \
+        SELECT client_id, user_id, pg_advisory_xact_lock_shared(hashtextextended(client_id, 1)), \
             pg_advisory_xact_lock_shared(hashtextextended(user_id, 2)) \
         FROM sessions WHERE id = ",
     "), clients AS MATERIALIZED ( \

@@ -26,21 +26,12 @@ pub enum Began {
     Stale,
 }
 
-/// Whether a session moved to its next generation.
+/// Whether a session moved on: to its next generation, or by a use of a refresh token that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rotated {
+pub enum Moved {
     /// It did.
     Yes,
     /// Somebody else was first, or the session has ended; nothing changed.
-    LostRace,
-}
-
-/// Whether the use of a refresh token that stays was noted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// It was.
-    Yes,
-    /// The session has moved on or ended; nothing changed.
     LostRace,
 }
 
@@ -274,7 +265,7 @@ impl Write<'_> {
 impl Change<'_> {
     /// Moves a session to its next generation. One row changes, or somebody else was first: another rotation, or an end
     /// of the session, of its user's, its client's, or of all.
-    pub fn rotate_session(self, next: &Rotation) -> Result<Rotated, StoreError> {
+    pub fn rotate_session(self, next: &Rotation) -> Result<Moved, StoreError> {
         let update = diesel::update(sessions::table)
             .filter(sessions::id.eq(&next.sid.0))
             .filter(sessions::generation.eq(next.from)) // the guard
@@ -292,12 +283,12 @@ impl Change<'_> {
             ))
             .returning(sessions::generation);
         let rotated: QueryResult<i64> = beside_ends!(self.connection, &next.sid, update);
-        Ok(if rotated.optional()?.is_some() { Rotated::Yes } else { Rotated::LostRace })
+        Ok(if rotated.optional()?.is_some() { Moved::Yes } else { Moved::LostRace })
     }
 
     /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
     /// if it had one, is over.
-    pub fn keep_session(self, keep: &Keep) -> Result<Kept, StoreError> {
+    pub fn keep_session(self, keep: &Keep) -> Result<Moved, StoreError> {
         let update = diesel::update(sessions::table)
             .filter(sessions::id.eq(&keep.access.sid.0))
             .filter(sessions::generation.eq(keep.generation)) // the guard
@@ -310,7 +301,7 @@ impl Change<'_> {
             ))
             .returning(sessions::generation);
         let kept: QueryResult<i64> = beside_ends!(self.connection, &keep.access.sid, update);
-        Ok(if kept.optional()?.is_some() { Kept::Yes } else { Kept::LostRace })
+        Ok(if kept.optional()?.is_some() { Moved::Yes } else { Moved::LostRace })
     }
 }
 

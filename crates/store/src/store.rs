@@ -14,6 +14,7 @@ use crate::error::{BackupError, OpenError, StoreError};
 use crate::figures::Figures;
 use crate::migration;
 use crate::postgres::Postgres;
+use crate::session::Moved;
 use crate::sqlite::{Expected, Sqlite, back_up};
 use crate::url::DatabaseUrl;
 
@@ -40,11 +41,11 @@ pub struct Read<'a> {
 /// A transaction that writes: all of it or nothing.
 pub struct Write<'a> {
     read: Read<'a>,
-    /// How long it has waited for others.
+    /// How long it has waited for others, attempts that were in vain included.
     pub(crate) waited: Duration,
 }
 
-/// One statement that changes something, alone or of a transaction that writes.
+/// One statement that moves a session on, alone or of a transaction that writes.
 pub struct Change<'a> {
     pub(crate) connection: &'a mut AnyConnection,
 }
@@ -128,15 +129,18 @@ impl Store {
         }
     }
 
-    /// The program that keeps the data, and its version.
+    /// The program that keeps the data, its version, and whether a pooler stands before it.
     pub async fn version(&self) -> Result<String, StoreError> {
-        let (name, query) = match &*self.backend {
-            Backend::Sqlite(_) => ("SQLite", "sqlite_version()"),
-            Backend::Postgres(_) => ("PostgreSQL", "current_setting('server_version')"),
+        let (name, query, behind) = match &*self.backend {
+            Backend::Sqlite(_) => ("SQLite", "sqlite_version()", ""),
+            Backend::Postgres(postgres) => {
+                let behind = if postgres.is_direct { "" } else { ", as if behind a pooler" };
+                ("PostgreSQL", "current_setting('server_version')", behind)
+            }
         };
         let version: String =
             self.read(move |tx| Ok(diesel::select(sql::<Text>(query)).get_result(tx.connection)?)).await?;
-        Ok(format!("{name} {version}"))
+        Ok(format!("{name} {version}{behind}"))
     }
 
     /// Runs `queries` in one read transaction, off the async threads.
@@ -200,12 +204,11 @@ impl Store {
         }
     }
 
-    /// Runs one statement that changes something, durable when it returns, for the write that was expected. On PostgreSQL it is a
-    /// transaction by itself; where its connection breaks, it runs again and finds by its guard whether it had been done.
-    pub async fn change<T, F>(&self, expected: &mut ExpectedWrite<'_>, change: F) -> Result<T, StoreError>
+    /// Runs one statement that moves a session on, durable when it returns, for the write that was expected. On PostgreSQL it is a
+    /// transaction by itself.
+    pub async fn change<F>(&self, expected: &mut ExpectedWrite<'_>, change: F) -> Result<Moved, StoreError>
     where
-        T: Send + 'static,
-        F: Fn(Change<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(Change<'_>) -> Result<Moved, StoreError> + Send + 'static,
     {
         match &*self.backend {
             Backend::Sqlite(sqlite) => {
@@ -229,8 +232,9 @@ impl Store {
 }
 
 impl<'a> Write<'a> {
-    pub(crate) fn on(connection: &'a mut AnyConnection) -> Self {
-        Self { read: Read { connection }, waited: Duration::ZERO }
+    /// After what was waited in vain before.
+    pub(crate) fn on(connection: &'a mut AnyConnection, waited: Duration) -> Self {
+        Self { read: Read { connection }, waited }
     }
 
     /// Its next statement.

@@ -118,8 +118,12 @@ impl PostgresUrl {
     /// With a setting for the process that serves the connection, besides those that it names itself. `value` needs no escape.
     pub(crate) fn with_option(&self, name: &str, value: &str) -> Self {
         let theirs = self.parameter("options").map(|theirs| format!("{theirs}%20")).unwrap_or_default();
-        // Of a parameter that is given twice the last one counts.
         Self { uri: with_parameter(&self.uri, "options", &format!("{theirs}-c%20{name}%3D{value}")) }
+    }
+
+    /// Whether it names that setting itself.
+    pub(crate) fn has_option(&self, name: &str) -> bool {
+        self.parameter("options").is_some_and(|options| options.contains(name))
     }
 
     /// Whether libpq may find such settings where an option of the URL would replace them.
@@ -138,13 +142,18 @@ impl PostgresUrl {
         let place = self.uri.split('?').next().unwrap_or_default();
         let user = place.split_once("://").and_then(|(_, place)| place.rsplit_once('@'));
         let of_user = user.and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
-        let others = ["password", "sslpassword"].into_iter().filter_map(|name| self.parameter(name));
+        let others = ["password", "sslpassword"].into_iter().flat_map(|name| self.parameters(name));
         of_user.into_iter().chain(others).filter(|secret| !secret.is_empty())
     }
 
+    /// Of one that is given twice, libpq takes the last.
     fn parameter(&self, name: &str) -> Option<&str> {
-        let (_, parameters) = self.uri.split_once('?')?;
-        parameters.split('&').find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('='))
+        self.parameters(name).last()
+    }
+
+    fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
+        let (_, parameters) = self.uri.split_once('?').unwrap_or_default();
+        parameters.split('&').filter_map(move |parameter| parameter.strip_prefix(name)?.strip_prefix('='))
     }
 }
 
@@ -220,6 +229,7 @@ mod tests {
             ("postgres://u:se:cr@et@h,i/d?sslmode=require", "postgres://u:***@h,i/d?sslmode=require"),
             ("postgres://h/d?password=secret&user=u", "postgres://h/d?password=***&user=u"),
             ("postgres://h/d?sslpassword=secret", "postgres://h/d?sslpassword=***"),
+            ("postgres://h/d?password=first&password=last", "postgres://h/d?password=***&password=***"),
             ("postgres://u@h/d", "postgres://u@h/d"),
         ] {
             assert_eq!(parse(url).unwrap().to_string(), shown);
@@ -244,12 +254,16 @@ mod tests {
         for (url, with_another) in [
             ("postgres://h/d", "postgres://h/d?options=-c%20a%3D1"),
             (
-                "postgres://h/d?options=-c%20b%3D2",
-                "postgres://h/d?options=-c%20b%3D2&options=-c%20b%3D2%20-c%20a%3D1",
+                "postgres://h/d?options=-c%20b%3D1&options=-c%20b%3D2",
+                "postgres://h/d?options=-c%20b%3D1&options=-c%20b%3D2&options=-c%20b%3D2%20-c%20a%3D1",
             ),
         ] {
             let Ok(DatabaseUrl::Postgres(url)) = parse(url) else { panic!("{url}") };
             assert_eq!(url.with_option("a", "1").uri, with_another);
+            assert!(!url.has_option("a") && url.with_option("a", "1").has_option("a"));
+            assert!(!url.has_options_elsewhere());
         }
+        let Ok(DatabaseUrl::Postgres(url)) = parse("postgres:///d?service=attesto") else { panic!() };
+        assert!(url.has_options_elsewhere());
     }
 }

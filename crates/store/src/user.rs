@@ -127,6 +127,7 @@ impl Write<'_> {
         hash: &PasswordHash,
         event: &AuditEvent,
     ) -> Result<Ending, StoreError> {
+        self.hold_user(id)?;
         diesel::update(users::table.find(&id.0))
             .set((
                 users::password_hash.eq(hash.expose()),

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use attesto_core::{ClientId, Jti, Presented, Redemption};
 use attesto_keyring::{Successor, random_id, seal_successor};
 use attesto_server::Clock;
-use attesto_store::{Rotated, Store};
+use attesto_store::{Moved, Store};
 use futures_util::future::try_join_all;
 
 use super::Plan;
@@ -101,8 +101,8 @@ impl Turns<'_> {
         let rotation =
             next.signed(successor.jti.digest(), standing.session.kid, sealed, standing.session.rotated_by);
         match self.store.write(move |tx| tx.change().rotate_session(&rotation)).await? {
-            Rotated::Yes => Ok(Presented { generation, jti: successor.jti, ..presented.clone() }),
-            Rotated::LostRace => Err("somebody else refreshed the same session".into()),
+            Moved::Yes => Ok(Presented { generation, jti: successor.jti, ..presented.clone() }),
+            Moved::LostRace => Err("somebody else refreshed the same session".into()),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::error::{OpenError, StoreError};
 use crate::figures::{Figures, OneMore};
 use crate::migration;
 use crate::pool::Connections;
+use crate::session::Moved;
 use crate::store::{Change, Read, Write};
 use crate::url::PostgresUrl;
 use connection::Door;
@@ -41,6 +42,8 @@ const FIRST: Duration = Duration::from_secs(10);
 
 pub(crate) struct Postgres {
     pool: Connections,
+    /// Whether no pooler stands in between.
+    pub(crate) is_direct: bool,
     /// One for each connection: whoever waits for one takes no thread meanwhile.
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -67,11 +70,11 @@ impl Postgres {
     }
 
     fn connect(door: Door) -> Self {
-        let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
+        let (places, is_direct) = (Arc::new(Semaphore::new(CONNECTIONS as usize)), door.is_direct);
         let pool = crate::pool::connections(CONNECTIONS, PATIENCE, move || door.open());
         // If it fails now, whoever needs it will say so.
         let _ = pool.get_timeout(FIRST);
-        Self { pool, places, waiting: AtomicUsize::new(0) }
+        Self { pool, is_direct, places, waiting: AtomicUsize::new(0) }
     }
 
     pub(crate) async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
@@ -98,12 +101,16 @@ impl Postgres {
         self.with_pool(move |pool| transaction::write(pool, changes)).await
     }
 
-    pub(crate) async fn change<T, F>(&self, change: F) -> Result<T, StoreError>
+    pub(crate) async fn change<F>(&self, change: F) -> Result<Moved, StoreError>
     where
-        T: Send + 'static,
-        F: Fn(Change<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(Change<'_>) -> Result<Moved, StoreError> + Send + 'static,
     {
-        self.with_pool(move |pool| transaction::change(pool, change)).await
+        if self.is_direct {
+            self.with_pool(move |pool| transaction::change(pool, change)).await
+        } else {
+            // Only a transaction has time-outs there.
+            self.write(move |write| change(write.change())).await
+        }
     }
 
     /// The present instant by the server's clock.

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
@@ -8,6 +9,7 @@ use diesel::{Connection, QueryResult};
 use crate::connection::{AnyConnection, on_either};
 use crate::error::StoreError;
 use crate::pool::{Connections, Opener};
+use crate::session::Moved;
 use crate::store::{Change, Read, Write};
 
 /// One consistent state for all queries. No statement takes longer than a request may.
@@ -47,9 +49,9 @@ pub(crate) fn write<T>(
     pool: &Connections,
     changes: impl Fn(&mut Write<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    with_patience(|| {
+    with_patience(|waited| {
         let mut connection = begin(pool, WRITE)?;
-        match changes(&mut Write::on(&mut connection)) {
+        match changes(&mut Write::on(&mut connection, waited)) {
             Ok(value) => commit(&mut connection).map(|()| value),
             Err(refused) => {
                 let _ = roll_back(&mut connection);
@@ -59,30 +61,39 @@ pub(crate) fn write<T>(
     })
 }
 
-/// The same for one statement, which needs not be told when it begins and ends. If the connection breaks, it may have been
-/// done: it is guarded, and the next attempt finds out.
-pub(crate) fn change<T>(
+/// The same for one statement on a connection that keeps its time-outs itself, and needs not be told when it begins and ends.
+pub(crate) fn change(
     pool: &Connections,
-    change: impl Fn(Change<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    with_patience(|| {
-        on_one_that_works(pool, |connection| change(Change { connection })).map(|(_, value)| value)
-    })
+    change: impl Fn(Change<'_>) -> Result<Moved, StoreError>,
+) -> Result<Moved, StoreError> {
+    let broke = Cell::new(false);
+    let change = |connection: &mut AnyConnection| {
+        change(Change { connection }).inspect_err(|cause| broke.set(broke.get() || is_closed(cause)))
+    };
+    let (_, renewed) = with_patience(|_| on_one_that_works(pool, change))?;
+    if broke.get() && renewed == Moved::LostRace {
+        // It may have lost against itself.
+        return Err(StoreError::NotCommitted("the connection broke".to_owned()));
+    }
+    Ok(renewed)
 }
 
 pub(crate) fn connection(pool: &Connections) -> Result<PooledConnection<Opener>, StoreError> {
     pool.get().map_err(|cause| StoreError::Connection(cause.to_string()))
 }
 
-fn with_patience<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+/// Tells each attempt how much time those before it took.
+fn with_patience<T>(attempt: impl Fn(Duration) -> Result<T, StoreError>) -> Result<T, StoreError> {
     let since = Instant::now();
+    let mut waited = Duration::ZERO;
     for _ in 1..ATTEMPTS {
-        match attempt() {
+        match attempt(waited) {
             Err(refused) if deserves_another_attempt(&refused) && since.elapsed() <= ATTEMPTS_FOR => {}
             outcome => return outcome,
         }
+        waited = since.elapsed();
     }
-    attempt()
+    attempt(waited)
 }
 
 fn begin(pool: &Connections, sql: &str) -> Result<PooledConnection<Opener>, StoreError> {
@@ -133,7 +144,7 @@ fn discard(connection: &mut AnyConnection) {
         .set_in_error();
 }
 
-/// Whether others were in the way (40001, 40P01, 55P03), or the connection broke: nothing was committed. Diesel tells
+/// Whether others were in the way (40001, 40P01, 55P03), or the connection broke before anything was committed. Diesel tells
 /// deadlocks and locks that were waited for too long from nothing else that it does not know.
 fn deserves_another_attempt(refused: &StoreError) -> bool {
     let StoreError::Database(Error::DatabaseError(kind, _)) = refused else { return false };

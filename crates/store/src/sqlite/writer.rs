@@ -84,7 +84,7 @@ where
     fn make(&mut self, connection: &mut AnyConnection) -> bool {
         // Nothing is left of an earlier time, should it panic.
         self.made = None;
-        let made = (self.changes)(&mut Write::on(connection));
+        let made = (self.changes)(&mut Write::on(connection, Duration::ZERO));
         self.made.insert(made).is_ok()
     }
 

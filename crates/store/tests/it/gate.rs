@@ -1,7 +1,7 @@
 //! The gate is written twice, once for decisions and once for statements: both let the same sessions pass.
 
 use attesto_core::{ClientId, Event, Keep, Rotation, SessionId, UserId, Username};
-use attesto_store::{Kept, Rotated, StoreError, Write};
+use attesto_store::{Moved, StoreError, Write};
 
 use crate::fixture::{Database, NOW, client, event, keep, rotation, session, user};
 
@@ -70,8 +70,8 @@ fn pass(write: &mut Write<'_>, number: usize) -> Result<[bool; 3], StoreError> {
     let decided = standing.gate(&session.client_id, next.rotated_at).is_none();
     let mut stays = Keep { idle_expires_at, ..keep(session, from) };
     stays.access.issued_at = next.rotated_at;
-    let kept = write.change().keep_session(&stays)? == Kept::Yes;
-    Ok([decided, kept, write.change().rotate_session(&next)? == Rotated::Yes])
+    let kept = write.change().keep_session(&stays)? == Moved::Yes;
+    Ok([decided, kept, write.change().rotate_session(&next)? == Moved::Yes])
 }
 
 fn names(number: usize) -> [String; 3] {

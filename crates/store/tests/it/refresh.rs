@@ -7,7 +7,7 @@ use attesto_core::{
     AuditEvent, ClientId, Event, Jti, PasswordHash, Policy, Presented, Reason, Redemption, Repeat, SessionId,
     UserId,
 };
-use attesto_store::{Kept, Rotated, Store, StoreError, Write};
+use attesto_store::{Moved, Store, StoreError, Write};
 
 use crate::fixture::{Database, NOW, client, event, keep, rotation, session, user};
 
@@ -31,8 +31,8 @@ const ENDS: [(&str, End); 8] = [
 ];
 
 const REFRESHES: [(&str, Refresh); 3] = [
-    ("rotation", |write, _| Ok(write.change().rotate_session(&rotation("s", 2, "third"))? == Rotated::Yes)),
-    ("keep", |write, _| Ok(write.change().keep_session(&keep(&session("s", NOW), 2))? == Kept::Yes)),
+    ("rotation", |write, _| Ok(write.change().rotate_session(&rotation("s", 2, "third"))? == Moved::Yes)),
+    ("keep", |write, _| Ok(write.change().keep_session(&keep(&session("s", NOW), 2))? == Moved::Yes)),
     ("repeat", |write, repeat| write.repeat_session(repeat, Some(&event(Event::RefreshRetried)))),
 ];
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use attesto_core::{Ending, Event, Reason, Session, SessionId};
-use attesto_store::{Kept, Rotated, Store};
+use attesto_store::{Moved, Store};
 
 use crate::fixture::{self, Database, NOW, added, digest, event, rotation};
 use crate::processes::{Role, at_once, run_together, say};
@@ -38,7 +38,7 @@ pub(crate) async fn rotates(store: Store, number: usize) {
         async move {
             for from in 1..=GENERATIONS {
                 let successor = format!("{number}.{task}.{from}");
-                if rotate(&store, "s", from, &successor).await == Rotated::Yes {
+                if rotate(&store, "s", from, &successor).await == Moved::Yes {
                     say(&format!("{from} {successor}"));
                 }
             }
@@ -79,14 +79,14 @@ pub(crate) async fn ends(store: Store, number: usize) {
         async move {
             for id in sessions() {
                 for _ in 0..2 + (number + task) % 3 {
-                    if rotate_further(&store, &id).await == Rotated::Yes {
+                    if rotate_further(&store, &id).await == Moved::Yes {
                         say(&format!("{id} rotated"));
                     }
                 }
                 if end(&store, &id).await == Ending::Ended {
                     say(&format!("{id} ended"));
                 }
-                if rotate_further(&store, &id).await == Rotated::Yes {
+                if rotate_further(&store, &id).await == Moved::Yes {
                     say(&format!("{id} revived"));
                 }
             }
@@ -116,7 +116,7 @@ pub(crate) async fn keeps(store: Store, number: usize) {
             for from in 1..=GENERATIONS {
                 keep(&store, from).await;
                 rotate(&store, "s", from, &format!("{number}.{task}")).await;
-                if keep(&store, from).await == Kept::Yes {
+                if keep(&store, from).await == Moved::Yes {
                     say(&format!("{from} kept"));
                 }
             }
@@ -130,7 +130,7 @@ async fn only_the_current_generation_of_a_live_session_moves() {
     let at_three = Database::new().await;
     at_three.begin("s").await;
     for from in [1, 2] {
-        assert_eq!(rotate(&at_three.store, "s", from, "next").await, Rotated::Yes);
+        assert_eq!(rotate(&at_three.store, "s", from, "next").await, Moved::Yes);
     }
     let ended = Database::new().await;
     ended.begin("s").await;
@@ -144,10 +144,10 @@ async fn only_the_current_generation_of_a_live_session_moves() {
     ];
     for (what, database, sid, generation) in table {
         let before = database.contents();
-        assert_eq!(rotate(&database.store, sid, generation, "late").await, Rotated::LostRace, "{what}");
+        assert_eq!(rotate(&database.store, sid, generation, "late").await, Moved::LostRace, "{what}");
         let note = fixture::keep(&fixture::session(sid, NOW), generation);
         let kept = database.write(move |write| write.change().keep_session(&note)).await;
-        assert_eq!(kept, Kept::LostRace, "{what}");
+        assert_eq!(kept, Moved::LostRace, "{what}");
         assert_eq!(database.contents(), before, "{what}");
     }
 }
@@ -160,7 +160,7 @@ async fn a_rotation_writes_what_a_retry_needs_and_a_use_ends_the_grace() {
     let after_rotation = rotated(&begun, 1, "next");
     assert_eq!(database.session("s").await, after_rotation);
 
-    assert_eq!(keep(&database.store, 2).await, Kept::Yes);
+    assert_eq!(keep(&database.store, 2).await, Moved::Yes);
     let expected = Session {
         previous_jti_digest: None,
         sealed_successor: None,
@@ -201,19 +201,19 @@ fn rotated(begun: &Session, from: i64, successor: &str) -> Session {
     }
 }
 
-async fn rotate(store: &Store, sid: &str, from: i64, successor: &str) -> Rotated {
+async fn rotate(store: &Store, sid: &str, from: i64, successor: &str) -> Moved {
     let rotation = rotation(sid, from, successor);
     store.write(move |write| write.change().rotate_session(&rotation)).await.unwrap()
 }
 
 /// Rotates from whatever generation is the current one.
-async fn rotate_further(store: &Store, sid: &str) -> Rotated {
+async fn rotate_further(store: &Store, sid: &str) -> Moved {
     let id = SessionId(sid.to_owned());
     let standing = store.read(move |read| read.find_standing(&id)).await.unwrap().unwrap();
     rotate(store, sid, standing.session.generation, "next").await
 }
 
-async fn keep(store: &Store, generation: i64) -> Kept {
+async fn keep(store: &Store, generation: i64) -> Moved {
     let keep = fixture::keep(&fixture::session("s", NOW), generation);
     store.write(move |write| write.change().keep_session(&keep)).await.unwrap()
 }

@@ -9,7 +9,7 @@ use super::{authority_on, with_database};
 use crate::crash::{kill_after_it_answered, kill_while_it_refreshes};
 use crate::http::Pair;
 use crate::load::{Load, Refreshed};
-use crate::process::until;
+use crate::process::{run, until};
 use crate::server::Server;
 
 /// What is committed is on the disk.
@@ -121,6 +121,11 @@ fn a_pooler_that_gives_each_transaction_another_connection_is_no_hindrance() {
         load.assert_alive(server);
     }
     ended_everywhere(&one, &other);
+    let directly = with_database(authority.command(&["doctor", "--offline"]), &cluster.url("attesto"));
+    for (mut doctor, is_behind) in [(authority.command(&["doctor", "--offline"]), true), (directly, false)] {
+        let said = run(&mut doctor, "").any().1;
+        assert_eq!(said.contains("as if behind a pooler) answers"), is_behind, "{said}");
+    }
 }
 
 fn ended_everywhere(one: &Server, other: &Server) {

@@ -17,8 +17,8 @@ use crate::url::DatabaseUrl;
 #[test]
 fn statements_are_kept_where_no_pooler_stands_in_between() {
     let cluster = cluster();
-    let door = Door::find(&parse(&cluster.url("postgres"))).unwrap().0;
-    assert_eq!(kept(&mut door.open().unwrap()), 1);
+    let (door, _first) = Door::find(&parse(&cluster.url("postgres"))).unwrap();
+    assert_eq!([&door; 2].map(|door| kept(&mut door.open().unwrap())), [1, 1], "a spare one and a new one");
 
     let program = PgBouncer::find().unwrap();
     // It refuses the mark, or forgets it.
@@ -27,21 +27,29 @@ fn statements_are_kept_where_no_pooler_stands_in_between() {
         let behind = parse(&pooler.url("postgres"));
         assert_eq!(kept_through(&behind), [0, 0], "{settings:?}");
         // It was put in between later.
-        let moved = Door { url: behind, ..door };
+        let moved = Door { url: behind, is_direct: true, spare: Mutex::new(None) };
         assert_eq!(kept(&mut moved.open().unwrap()), 0, "{settings:?}");
     }
 }
 
 #[test]
-fn a_pooler_that_passes_the_mark_on_is_found_out() {
+fn a_pooler_whose_clients_have_their_marks_is_found_out() {
     let cluster = cluster();
-    let pooler = || share_one_process(&cluster.url("postgres"));
-    let behind = |pooler: &TempDir| {
-        parse(&format!("postgres://attesto@localhost:1/postgres?host={}", pooler.path().display()))
-    };
-    let alone = open_marked(&behind(&pooler())).unwrap();
-    assert!(alone.is_some(), "the first one has its mark");
-    assert!(!Door::find(&behind(&pooler())).unwrap().0.is_direct, "the second one has it too");
+    for sets_anew in [false, true] {
+        let folder = share_one_process(&cluster.url("postgres"), sets_anew);
+        let behind =
+            parse(&format!("postgres://attesto@localhost:1/postgres?host={}", folder.path().display()));
+        assert!(!Door::find(&behind).unwrap().0.is_direct, "{sets_anew}");
+        let of_both = [open_marked(&behind), open_marked(&behind)].map(|marked| marked.is_some());
+        assert_eq!(of_both, [sets_anew; 2], "the process has the mark of a connection before");
+    }
+}
+
+#[test]
+fn whoever_says_that_there_is_a_pooler_is_believed() {
+    let cluster = cluster();
+    let url = parse(&format!("{}&options=-c%20attesto.connection%3Dpooled", cluster.url("postgres")));
+    assert_eq!(kept_through(&url), [0, 0]);
 }
 
 #[test]
@@ -80,8 +88,9 @@ fn kept(connection: &mut AnyConnection) -> i64 {
     diesel::select(kept).get_result(connection).unwrap()
 }
 
-/// A pooler with one process, which it began as the first client told it. Where its socket is.
-fn share_one_process(url: &str) -> TempDir {
+/// A pooler with one process, which has what the first client said at its start, or is told for each question what the client that
+/// asks it said. Where its socket is.
+fn share_one_process(url: &str, sets_anew: bool) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let clients = UnixListener::bind(folder.path().join(".s.PGSQL.1")).unwrap();
     let process = Arc::new(Mutex::new(UnixStream::connect(socket(url)).unwrap()));
@@ -95,14 +104,27 @@ fn share_one_process(url: &str) -> TempDir {
             }
             client.write_all(&greeting).unwrap();
             let process = Arc::clone(&process);
+            let setting = sets_anew.then(|| set_mark(&start));
             thread::spawn(move || {
                 while let Some(question) = some(&mut client).filter(|question| question[0] != b'X') {
+                    if let Some(setting) = &setting {
+                        asked(&process, setting);
+                    }
                     client.write_all(&asked(&process, &question)).unwrap();
                 }
             });
         }
     });
     folder
+}
+
+/// The question that sets the mark which a client gave at its start.
+fn set_mark(start: &[u8]) -> Vec<u8> {
+    let start = String::from_utf8_lossy(start);
+    let (_, mark) = start.split_once("attesto.connection=").expect("it has a mark");
+    let sql = format!("SET attesto.connection = '{}'\0", &mark[..16]);
+    let length = u32::try_from(4 + sql.len()).unwrap();
+    [&b"Q"[..], &length.to_be_bytes(), sql.as_bytes()].concat()
 }
 
 fn socket(url: &str) -> String {

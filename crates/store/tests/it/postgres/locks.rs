@@ -9,7 +9,7 @@ use std::time::Duration;
 use attesto_core::{
     ClientId, Event, Instant, KeyState, KeyUse, RevocationKind, Rotation, ThrottleLimits, UserId,
 };
-use attesto_store::{Began, Kept, Rotated, Store, StoreError, ThrottleKeys, Write};
+use attesto_store::{Began, Moved, Store, StoreError, ThrottleKeys, Write};
 
 use crate::atomicity::wait;
 use crate::fixture::{Database, NOW, RS256, event, keep, key, rotation, session};
@@ -40,7 +40,7 @@ async fn what_is_refreshed_while_an_end_waits_is_ended_by_it() {
         let next = Rotation { rotated_at: NOW + AHEAD, ..rotation("s", 1, "next") };
         let (rotated, ()) =
             overlapping(&database, move |write| write.change().rotate_session(&next), end).await;
-        assert_eq!(rotated, Rotated::Yes, "{whose}");
+        assert_eq!(rotated, Moved::Yes, "{whose}");
         let session = database.session("s").await;
         assert!(session.revoked_at.is_some(), "{whose}: it was refreshed, and its end did not see it");
         let records = database.read(|read| read.list_revocations(0, 10)).await;
@@ -57,7 +57,7 @@ async fn what_is_used_or_begun_while_an_end_waits_is_ended_by_it() {
         let mut keep = keep(&begun, 1);
         keep.access.issued_at = NOW + AHEAD;
         let (kept, ()) = overlapping(&database, move |write| write.change().keep_session(&keep), end).await;
-        assert_eq!(kept, Kept::Yes, "{whose}");
+        assert_eq!(kept, Moved::Yes, "{whose}");
         assert!(database.session("s").await.revoked_at.is_some(), "{whose}");
 
         let later = session("t", NOW + AHEAD + AHEAD);
@@ -76,7 +76,7 @@ async fn what_is_refreshed_while_it_is_ended_waits_and_is_refused() {
         let next = Rotation { rotated_at: NOW, ..rotation("s", 1, "next") };
         let ((), rotated) =
             overlapping(&database, end, move |write| write.change().rotate_session(&next)).await;
-        assert_eq!(rotated, Rotated::LostRace, "{whose}");
+        assert_eq!(rotated, Moved::LostRace, "{whose}");
     }
 }
 
@@ -88,7 +88,7 @@ async fn what_is_used_or_begun_while_it_is_ended_waits_and_is_refused() {
         let mut keep = keep(&begun, 1);
         keep.access.issued_at = NOW;
         let ((), kept) = overlapping(&database, end, move |write| write.change().keep_session(&keep)).await;
-        assert_eq!(kept, Kept::LostRace, "{whose}");
+        assert_eq!(kept, Moved::LostRace, "{whose}");
         let again = session("t", NOW);
         let sign_in = move |write: &mut Write<'_>| write.insert_session(&again, 1, &event(Event::SignedIn));
         let ((), outcome) = overlapping(&database, end, sign_in).await;
@@ -99,7 +99,7 @@ async fn what_is_used_or_begun_while_it_is_ended_waits_and_is_refused() {
 /// A lock is waited for a second, and that up to four times.
 #[tokio::test]
 async fn a_refresh_by_itself_outlasts_an_end_that_is_slow_and_not_one_that_hangs() {
-    for (held, outcome) in [(1500, Some(Rotated::LostRace)), (5500, None)] {
+    for (held, outcome) in [(1500, Some(Moved::LostRace)), (5500, None)] {
         let database = database().await;
         database.begin("s").await;
         let (begun, is_begun) = channel();
@@ -122,6 +122,25 @@ async fn a_refresh_by_itself_outlasts_an_end_that_is_slow_and_not_one_that_hangs
             assert!(refused.to_string().contains("lock timeout"), "{refused}");
         }
     }
+}
+
+/// An index that is being made, for example. Otherwise it would be written after its answer was given up.
+#[tokio::test]
+async fn a_refresh_by_itself_does_not_outlast_a_table_that_is_locked() {
+    let database = Arc::new(database().await);
+    database.begin("s").await;
+    let locking = Arc::clone(&database);
+    let locked = tokio::task::spawn_blocking(move || {
+        locking.tamper("BEGIN; LOCK TABLE sessions IN SHARE MODE; SELECT pg_sleep(5.5); COMMIT");
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let next = Rotation { rotated_at: NOW, ..rotation("s", 1, "next") };
+    let store = &database.store;
+    let refreshed = store.change(&mut store.expect_write(), move |change| change.rotate_session(&next)).await;
+    let refused = refreshed.unwrap_err().to_string();
+    assert!(refused.contains("lock timeout"), "{refused}");
+    assert!(!locked.is_finished());
+    locked.await.unwrap();
 }
 
 /// Refreshes that overlap without end: each shares what an end has to hold.
