@@ -79,10 +79,11 @@ async fn begin(
             Ok(opening) => opening,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let mut write = app.store.expect_write();
         let (pair, session) = app.issuer.open(opening, caller.digest()).await?;
         let event = caller.event(Event::SignedIn, now).user(&user.id).client(client_id).session(&session.id);
         let reservation = reservation.clone();
-        let began = app.store.write(move |tx| {
+        let began = app.store.write_expected(&mut write, move |tx| {
             let began = tx.insert_session(&session, user.password_version, &event)?;
             if began == Began::Yes {
                 tx.clear_attempts(&reservation)?;
