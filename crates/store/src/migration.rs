@@ -43,10 +43,11 @@ pub(crate) fn is_pending(connection: &mut AnyConnection) -> Result<bool, StoreEr
 pub(crate) fn run_together(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
     make_turns(connection)?;
     connection.transaction(|connection| {
-        // A row rather than a lock of the session, which a pooler would give to somebody else.
-        // Whoever waits for a table holds up all that come after.
-        connection
-            .batch_execute("SET LOCAL lock_timeout = '5s'; UPDATE migration_turns SET turn = turn + 1")?;
+        // A row rather than a lock of the session, which a pooler would give to somebody else. Nobody is held up by who waits
+        // for it; whoever waits for a table holds up all that come after.
+        connection.batch_execute(
+            "SET LOCAL lock_timeout = 0; UPDATE migration_turns SET turn = turn + 1; SET LOCAL lock_timeout = '5s'",
+        )?;
         run(connection)
     })
 }
@@ -55,7 +56,8 @@ pub(crate) fn run_together(connection: &mut AnyConnection) -> Result<Vec<String>
 fn make_turns(connection: &mut AnyConnection) -> Result<(), StoreError> {
     const ATTEMPTS: u32 = 20;
     let make = "CREATE TABLE IF NOT EXISTS migration_turns (one INTEGER PRIMARY KEY CHECK (one = 1), turn BIGINT NOT NULL); \
-                INSERT INTO migration_turns (one, turn) VALUES (1, 0) ON CONFLICT DO NOTHING";
+                INSERT INTO migration_turns (one, turn) \
+                SELECT 1, 0 WHERE NOT EXISTS (SELECT 1 FROM migration_turns) ON CONFLICT DO NOTHING";
     for _ in 1..ATTEMPTS {
         match connection.batch_execute(make) {
             Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::Unknown, _)) => {

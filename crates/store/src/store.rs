@@ -134,7 +134,7 @@ impl Store {
         let (name, query, behind) = match &*self.backend {
             Backend::Sqlite(_) => ("SQLite", "sqlite_version()", ""),
             Backend::Postgres(postgres) => {
-                let behind = if postgres.is_direct { "" } else { ", as if behind a pooler" };
+                let behind = if postgres.is_direct() { "" } else { ", as if behind a pooler" };
                 ("PostgreSQL", "current_setting('server_version')", behind)
             }
         };

@@ -18,10 +18,11 @@ pub struct SqliteUrl {
     path: PathBuf,
 }
 
-/// A connection URI as libpq reads it (PostgreSQL manual, "Connection URIs").
+/// A connection URI as libpq reads it (PostgreSQL manual, "Connection URIs"), but for one parameter: `pooler=yes`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     uri: String,
+    has_pooler: bool,
 }
 
 /// The URL names no database.
@@ -39,10 +40,16 @@ pub enum UnsupportedUrl {
         "in the password of a postgres: URL, `/`, `?`, `@` and `#` are written as %2F, %3F, %40 and %23; names of parameters are written as they are"
     )]
     Spelling,
+    /// A pooler that is neither there nor not.
+    #[error("in a postgres: URL, `pooler` is `yes`, or is left out")]
+    Pooler,
     /// `postgres:` without the slashes, or without a database.
     #[error("PostgreSQL is given as postgres://USER@HOST/DATABASE")]
     NoDatabase,
 }
+
+/// Not libpq's: whether a pooler stands before the database, if that is not to be found out.
+const POOLER: &str = "pooler";
 
 impl DatabaseUrl {
     /// Reads `sqlite:PATH`, `sqlite://PATH`, `sqlite:///ABSOLUTE`, or `postgres://USER@HOST:PORT/DATABASE?…`, for which
@@ -106,7 +113,14 @@ impl PostgresUrl {
         if !has_database || url.contains('\0') {
             return Err(UnsupportedUrl::NoDatabase);
         }
-        Ok(Self { uri: url.to_owned() })
+        let mut read = Self { uri: url.to_owned(), has_pooler: false };
+        if let Some(said) = read.parameter(POOLER) {
+            if said != "yes" {
+                return Err(UnsupportedUrl::Pooler);
+            }
+            read = Self { uri: without_parameter(url, POOLER), has_pooler: true };
+        }
+        Ok(read)
     }
 
     /// As libpq reads it, with `defaults` for what it does not say itself.
@@ -115,15 +129,20 @@ impl PostgresUrl {
         missing.fold(self.uri.clone(), |uri, (name, value)| with_parameter(&uri, name, value))
     }
 
-    /// With a setting for the process that serves the connection, besides those that it names itself. `value` needs no escape.
-    pub(crate) fn with_option(&self, name: &str, value: &str) -> Self {
-        let theirs = self.parameter("options").map(|theirs| format!("{theirs}%20")).unwrap_or_default();
-        Self { uri: with_parameter(&self.uri, "options", &format!("{theirs}-c%20{name}%3D{value}")) }
+    /// With a setting for the process that serves the connection, unless the URL says it itself. `value` needs no escape.
+    pub(crate) fn with_option(&self, (name, value): (&str, &str)) -> Self {
+        let theirs = self.parameter("options");
+        if theirs.is_some_and(|theirs| theirs.contains(name)) {
+            return self.clone();
+        }
+        let theirs = theirs.map(|theirs| format!("{theirs}%20")).unwrap_or_default();
+        let uri = with_parameter(&self.uri, "options", &format!("{theirs}-c%20{name}%3D{value}"));
+        Self { uri, ..self.clone() }
     }
 
-    /// Whether it names that setting itself.
-    pub(crate) fn has_option(&self, name: &str) -> bool {
-        self.parameter("options").is_some_and(|options| options.contains(name))
+    /// Whether the operator says that a pooler stands before the database.
+    pub(crate) fn has_pooler(&self) -> bool {
+        self.has_pooler
     }
 
     /// Whether libpq may find such settings where an option of the URL would replace them.
@@ -155,6 +174,15 @@ impl PostgresUrl {
         let (_, parameters) = self.uri.split_once('?').unwrap_or_default();
         parameters.split('&').filter_map(move |parameter| parameter.strip_prefix(name)?.strip_prefix('='))
     }
+}
+
+fn without_parameter(uri: &str, name: &str) -> String {
+    let (place, parameters) = uri.split_once('?').unwrap_or((uri, ""));
+    let others = parameters.split('&').filter(|parameter| parameter.split('=').next() != Some(name));
+    others.fold(place.to_owned(), |uri, parameter| {
+        let separator = if uri.contains('?') { '&' } else { '?' };
+        format!("{uri}{separator}{parameter}")
+    })
 }
 
 fn with_parameter(uri: &str, name: &str, value: &str) -> String {
@@ -250,6 +278,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pooler_is_said_to_attesto_and_not_to_libpq() {
+        for (url, of_libpq) in [
+            ("postgres://h/d?pooler=yes", "postgres://h/d"),
+            ("postgres://h/d?a=1&pooler=yes&b=2", "postgres://h/d?a=1&b=2"),
+        ] {
+            let Ok(DatabaseUrl::Postgres(url)) = parse(url) else { panic!("{url}") };
+            assert!(url.has_pooler());
+            assert_eq!(url.uri, of_libpq);
+        }
+        let Ok(DatabaseUrl::Postgres(url)) = parse("postgres://h/pooler=yes?a=pooler") else { panic!() };
+        assert!(!url.has_pooler());
+        assert_eq!(parse("postgres://h/d?pooler=no"), Err(UnsupportedUrl::Pooler));
+    }
+
+    #[test]
     fn an_option_comes_behind_those_that_are_said() {
         for (url, with_another) in [
             ("postgres://h/d", "postgres://h/d?options=-c%20a%3D1"),
@@ -259,8 +302,8 @@ mod tests {
             ),
         ] {
             let Ok(DatabaseUrl::Postgres(url)) = parse(url) else { panic!("{url}") };
-            assert_eq!(url.with_option("a", "1").uri, with_another);
-            assert!(!url.has_option("a") && url.with_option("a", "1").has_option("a"));
+            assert_eq!(url.with_option(("a", "1")).uri, with_another);
+            assert_eq!(url.with_option(("a", "1")).with_option(("a", "2")).uri, with_another);
             assert!(!url.has_options_elsewhere());
         }
         let Ok(DatabaseUrl::Postgres(url)) = parse("postgres:///d?service=attesto") else { panic!() };

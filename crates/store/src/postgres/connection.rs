@@ -1,11 +1,12 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use diesel::connection::CacheSize;
 use diesel::dsl::sql;
 use diesel::sql_types::{Integer, Nullable, Text};
-use diesel::{Connection, ConnectionResult, PgConnection, RunQueryDsl};
+use diesel::{Connection, ConnectionError, ConnectionResult, PgConnection, QueryResult, RunQueryDsl};
 
 use crate::connection::AnyConnection;
 use crate::error::OpenError;
@@ -23,11 +24,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("target_session_attrs", "read-write"),
 ];
 
-/// A setting that the server keeps for a connection, if it is told at its start, and otherwise has no use for. Whoever gives it one
-/// in the URL says that there is a pooler.
+/// A setting that the server keeps for a connection, if it is told at its start, and otherwise has no use for.
 const MARK: &str = "attesto.connection";
 
-/// How long a statement that is a transaction by itself waits for others.
+/// How long a statement that is a transaction by itself waits for each lock.
 const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "1s");
 
 /// Opens the connections to one database.
@@ -35,7 +35,7 @@ pub(crate) struct Door {
     url: PostgresUrl,
     /// Whether each connection has a process of the server for itself. Statements are prepared once then, and settings stay. A
     /// pooler gives each transaction another process, which knows no such statement, or another one by the same name.
-    pub(crate) is_direct: bool,
+    is_direct: AtomicBool,
     /// What was opened to find out, for whoever comes first.
     spare: Mutex<Option<Marked>>,
 }
@@ -48,43 +48,66 @@ struct Marked {
 
 impl Door {
     /// Opens a connection and finds out. Most poolers refuse a mark or forget it. One that passes it on, or sets it anew for each
-    /// transaction, gives a second connection the process of a first one that has nothing to do.
+    /// transaction, gives a second connection the process of a first one that has nothing to do, unless others use it.
     pub(crate) fn find(url: &PostgresUrl) -> ConnectionResult<(Self, AnyConnection)> {
-        let first = open_marked(url);
-        let second =
-            first.as_ref().and_then(|first| open_marked(url).filter(|it| it.process != first.process));
+        // Poolers have many words for what they do not like.
+        let first =
+            open_marked(url).or_else(|cause| if is_answer(&cause) { Ok(None) } else { Err(cause) })?;
+        let second = first
+            .as_ref()
+            .and_then(|first| open_marked(url).ok()?.filter(|second| second.process != first.process));
         let first = first.map_or_else(|| establish(url), |first| Ok(first.connection))?;
-        let door = Self { url: url.clone(), is_direct: second.is_some(), spare: Mutex::new(second) };
+        let is_direct = AtomicBool::new(second.is_some());
+        let door = Self { url: url.clone(), is_direct, spare: Mutex::new(second) };
         Ok((door, AnyConnection::Postgres(first)))
     }
 
     pub(crate) fn open(&self) -> ConnectionResult<AnyConnection> {
-        let marked = if self.is_direct { self.spare().or_else(|| open_marked(&self.url)) } else { None };
-        // A pooler may have been put in between.
-        let Some(Marked { mut connection, .. }) = marked else {
-            return establish(&self.url).map(AnyConnection::Postgres);
-        };
-        connection.set_prepared_statement_cache_size(CacheSize::Unbounded);
-        Ok(AnyConnection::Postgres(connection))
+        if self.is_direct() {
+            if let Some(mut connection) = self.open_direct()? {
+                connection.set_prepared_statement_cache_size(CacheSize::Unbounded);
+                return Ok(AnyConnection::Postgres(connection));
+            }
+            tracing::warn!("a pooler was put before the database: statements are no longer prepared");
+            self.is_direct.store(false, Ordering::Relaxed);
+        }
+        establish(&self.url).map(AnyConnection::Postgres)
     }
 
-    fn spare(&self) -> Option<Marked> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn is_direct(&self) -> bool {
+        self.is_direct.load(Ordering::Relaxed)
+    }
+
+    fn open_direct(&self) -> ConnectionResult<Option<PgConnection>> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let marked = spare.map_or_else(|| open_marked(&self.url), |spare| Ok(Some(spare)))?;
+        Ok(marked.map(|marked| marked.connection))
     }
 }
 
-/// None as well if it cannot be opened: without a mark it may.
-fn open_marked(url: &PostgresUrl) -> Option<Marked> {
-    if url.has_options_elsewhere() || url.has_option(MARK) {
-        return None;
+/// None if the mark is refused, or forgotten, or may not be given.
+fn open_marked(url: &PostgresUrl) -> ConnectionResult<Option<Marked>> {
+    if url.has_pooler() || url.has_options_elsewhere() {
+        return Ok(None);
     }
     let mark = format!("{:016x}", RandomState::new().hash_one(process::id()));
-    let (name, value) = LOCK_TIMEOUT;
-    let mut connection = establish(&url.with_option(MARK, &mark).with_option(name, value)).ok()?;
+    let mut connection = match establish(&url.with_option((MARK, &mark)).with_option(LOCK_TIMEOUT)) {
+        Err(ConnectionError::BadConnection(refused))
+            if refused.contains("option") || refused.contains(MARK) =>
+        {
+            return Ok(None);
+        }
+        opened => opened?,
+    };
     let seen = sql::<Nullable<Text>>(&format!("current_setting('{MARK}', true)"));
     let seen = diesel::select((seen, sql::<Integer>("pg_backend_pid()"))).get_result(&mut connection);
-    let (seen, process): (Option<String>, i32) = seen.ok()?;
-    (seen == Some(mark)).then_some(Marked { connection, process })
+    let Ok((seen, process)): QueryResult<(Option<String>, i32)> = seen else { return Ok(None) };
+    Ok((seen == Some(mark)).then_some(Marked { connection, process }))
+}
+
+/// Whether there is somebody who says so.
+fn is_answer(cause: &ConnectionError) -> bool {
+    matches!(cause, ConnectionError::BadConnection(refused) if refused.contains("FATAL"))
 }
 
 fn establish(url: &PostgresUrl) -> ConnectionResult<PgConnection> {

@@ -1,8 +1,8 @@
 //! PostgreSQL: a pool of connections, one transaction per read or write, one statement where that is enough, and any number of
 //! servers beside this one.
 //!
-//! Nothing here outlives a transaction, so that a pooler may give each of them another connection: no setting, no lock, and a
-//! prepared statement only where there is none.
+//! Behind a pooler, which may give each transaction another connection, nothing outlives one: no setting, no lock, no prepared
+//! statement.
 
 mod connection;
 mod transaction;
@@ -16,7 +16,7 @@ use diesel::RunQueryDsl;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::error::{OpenError, StoreError};
@@ -41,9 +41,8 @@ const LONGEST_WORK: Duration = Duration::from_secs(6);
 const FIRST: Duration = Duration::from_secs(10);
 
 pub(crate) struct Postgres {
+    door: Arc<Door>,
     pool: Connections,
-    /// Whether no pooler stands in between.
-    pub(crate) is_direct: bool,
     /// One for each connection: whoever waits for one takes no thread meanwhile.
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -70,11 +69,12 @@ impl Postgres {
     }
 
     fn connect(door: Door) -> Self {
-        let (places, is_direct) = (Arc::new(Semaphore::new(CONNECTIONS as usize)), door.is_direct);
-        let pool = crate::pool::connections(CONNECTIONS, PATIENCE, move || door.open());
+        let (places, door) = (Arc::new(Semaphore::new(CONNECTIONS as usize)), Arc::new(door));
+        let opener = Arc::clone(&door);
+        let pool = crate::pool::connections(CONNECTIONS, PATIENCE, move || opener.open());
         // If it fails now, whoever needs it will say so.
         let _ = pool.get_timeout(FIRST);
-        Self { pool, is_direct, places, waiting: AtomicUsize::new(0) }
+        Self { door, pool, places, waiting: AtomicUsize::new(0) }
     }
 
     pub(crate) async fn read<T, F>(&self, queries: F) -> Result<T, StoreError>
@@ -105,7 +105,7 @@ impl Postgres {
     where
         F: Fn(Change<'_>) -> Result<Moved, StoreError> + Send + 'static,
     {
-        if self.is_direct {
+        if self.door.is_direct() {
             self.with_pool(move |pool| transaction::change(pool, change)).await
         } else {
             // Only a transaction has time-outs there.
@@ -120,12 +120,19 @@ impl Postgres {
         Ok(Instant::from_millis(millis))
     }
 
+    /// Takes as long as it takes.
     pub(crate) async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        self.with_pool(|pool| migration::run_together(&mut *transaction::connection(pool)?)).await
+        let migrating = self.begin(|pool| migration::run_together(&mut *transaction::connection(pool)?));
+        migrating.await?.await.map_err(|_| StoreError::Abandoned)?
     }
 
     pub(crate) async fn is_pending(&self) -> Result<bool, StoreError> {
         self.with_pool(|pool| migration::is_pending(&mut *transaction::connection(pool)?)).await
+    }
+
+    /// Whether no pooler seems to stand in between.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.door.is_direct()
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -141,16 +148,22 @@ impl Postgres {
         &self,
         work: impl FnOnce(&Connections) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        // Whoever asked is answered; the place stays taken for as long as the work goes on.
+        let worked = timeout(LONGEST_WORK, self.begin(work).await?).await;
+        worked.map_err(|_| StoreError::Overloaded)?.map_err(|_| StoreError::Abandoned)?
+    }
+
+    async fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connections) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<JoinHandle<Result<T, StoreError>>, StoreError> {
         let place = self.place().await?;
         let pool = self.pool.clone();
-        let working = spawn_blocking(move || {
+        Ok(spawn_blocking(move || {
             // Held until the connection is back, also if nobody waits for the answer any more.
             let _place = place;
             work(&pool)
-        });
-        // Whoever asked is answered; the place stays taken for as long as the work goes on.
-        let worked = timeout(LONGEST_WORK, working).await.map_err(|_| StoreError::Overloaded)?;
-        worked.map_err(|_| StoreError::Abandoned)?
+        }))
     }
 
     async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {

@@ -19,7 +19,7 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL s
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5s'; \
                      SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
-/// How often a change runs that the database would not let through, and until when another time is begun: PostgreSQL looks
+/// How often runs what the database would not let through, and until when another time is begun: PostgreSQL looks
 /// for deadlocks after a second.
 const ATTEMPTS: u32 = 4;
 const ATTEMPTS_FOR: Duration = Duration::from_secs(3);
@@ -36,12 +36,13 @@ pub(crate) fn read<T>(
 }
 
 /// One query is a transaction by itself, and needs not be told when it begins and ends. It finds rows by their keys: what could
-/// take long is to get an answer at all.
+/// take long is to get an answer at all. Where a table is locked, it is run again like a change.
 pub(crate) fn find<T>(
     pool: &Connections,
     query: impl Fn(&mut Read<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    on_one_that_works(pool, |connection| query(&mut Read { connection })).map(|(_, found)| found)
+    with_patience(|_| on_one_that_works(pool, |connection| query(&mut Read { connection })))
+        .map(|(_, found)| found)
 }
 
 /// `changes` are run again if others were in their way.
@@ -154,4 +155,38 @@ fn deserves_another_attempt(refused: &StoreError) -> bool {
             | DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::Unknown
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use attesto_cluster::{Cluster, Programs};
+
+    use super::*;
+    use crate::postgres::connection::Door;
+    use crate::url::DatabaseUrl;
+
+    #[test]
+    fn a_change_that_may_have_lost_against_itself_lost_against_nobody() {
+        let cluster = Cluster::start(&Programs::find().unwrap(), &[]).unwrap();
+        let Ok(DatabaseUrl::Postgres(url)) = DatabaseUrl::parse(&cluster.url("postgres"), Path::new("/"))
+        else {
+            panic!()
+        };
+        let (door, _) = Door::find(&url).unwrap();
+        let pool = crate::pool::connections(2, Duration::from_secs(1), move || door.open());
+        for (then, outcome) in [(Moved::Yes, Some(Moved::Yes)), (Moved::LostRace, None)] {
+            let breaks = Cell::new(true);
+            let changed = change(&pool, |_| if breaks.take() { Err(closed()) } else { Ok(then) });
+            assert_eq!(changed.as_ref().ok(), outcome.as_ref(), "{changed:?}");
+            assert!(matches!(changed, Ok(_) | Err(StoreError::NotCommitted(_))), "{changed:?}");
+        }
+        assert_eq!(change(&pool, |_| Ok(Moved::LostRace)).ok(), Some(Moved::LostRace));
+    }
+
+    fn closed() -> StoreError {
+        let cause = Box::new("it broke".to_owned());
+        StoreError::Database(Error::DatabaseError(DatabaseErrorKind::ClosedConnection, cause))
+    }
 }

@@ -3,6 +3,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use attesto_cluster::{Cluster, PgBouncer, Programs};
 use diesel::QueryResult;
@@ -27,8 +28,9 @@ fn statements_are_kept_where_no_pooler_stands_in_between() {
         let behind = parse(&pooler.url("postgres"));
         assert_eq!(kept_through(&behind), [0, 0], "{settings:?}");
         // It was put in between later.
-        let moved = Door { url: behind, is_direct: true, spare: Mutex::new(None) };
+        let moved = Door { url: behind, is_direct: AtomicBool::new(true), spare: Mutex::new(None) };
         assert_eq!(kept(&mut moved.open().unwrap()), 0, "{settings:?}");
+        assert!(!moved.is_direct(), "{settings:?}");
     }
 }
 
@@ -39,8 +41,8 @@ fn a_pooler_whose_clients_have_their_marks_is_found_out() {
         let folder = share_one_process(&cluster.url("postgres"), sets_anew);
         let behind =
             parse(&format!("postgres://attesto@localhost:1/postgres?host={}", folder.path().display()));
-        assert!(!Door::find(&behind).unwrap().0.is_direct, "{sets_anew}");
-        let of_both = [open_marked(&behind), open_marked(&behind)].map(|marked| marked.is_some());
+        assert!(!Door::find(&behind).unwrap().0.is_direct(), "{sets_anew}");
+        let of_both = [open_marked(&behind), open_marked(&behind)].map(|marked| marked.unwrap().is_some());
         assert_eq!(of_both, [sets_anew; 2], "the process has the mark of a connection before");
     }
 }
@@ -48,17 +50,22 @@ fn a_pooler_whose_clients_have_their_marks_is_found_out() {
 #[test]
 fn whoever_says_that_there_is_a_pooler_is_believed() {
     let cluster = cluster();
-    let url = parse(&format!("{}&options=-c%20attesto.connection%3Dpooled", cluster.url("postgres")));
-    assert_eq!(kept_through(&url), [0, 0]);
+    let pooler = PgBouncer::start(&PgBouncer::find().unwrap(), &cluster, &[]).unwrap();
+    for url in [cluster.url("postgres"), pooler.url("postgres")] {
+        assert_eq!(kept_through(&parse(&format!("{url}&pooler=yes"))), [0, 0]);
+    }
 }
 
 #[test]
 fn settings_of_the_url_stay() {
     let cluster = cluster();
-    let url = parse(&format!("{}&options=-c%20work_mem%3D5MB", cluster.url("postgres")));
+    let options = "-c%20work_mem%3D5MB%20-c%20lock_timeout%3D7s";
+    let url = parse(&format!("{}&options={options}", cluster.url("postgres")));
     let mut connection = Door::find(&url).unwrap().0.open().unwrap();
-    let work_mem = diesel::select(sql::<Text>("current_setting('work_mem')"));
-    assert_eq!(work_mem.get_result(&mut connection), Ok("5MB".to_owned()));
+    for (name, value) in [("work_mem", "5MB"), ("lock_timeout", "7s")] {
+        let setting = diesel::select(sql::<Text>(&format!("current_setting('{name}')")));
+        assert_eq!(setting.get_result(&mut connection), Ok(value.to_owned()));
+    }
     assert_eq!(kept(&mut connection), 1);
 }
 
@@ -157,4 +164,20 @@ fn asked(process: &Mutex<UnixStream>, question: &[u8]) -> Vec<u8> {
             return answer;
         }
     }
+}
+
+#[test]
+fn nobody_is_asked_twice_who_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = UnixListener::bind(folder.path().join(".s.PGSQL.1")).unwrap();
+    let asked = thread::spawn(move || {
+        let first = silent.accept().unwrap();
+        drop(first);
+        silent.set_nonblocking(true).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        silent.accept().is_ok()
+    });
+    let url = parse(&format!("postgres://attesto@localhost:1/postgres?host={}", folder.path().display()));
+    assert!(Door::find(&url).is_err());
+    assert!(!asked.join().unwrap(), "once more without a mark");
 }

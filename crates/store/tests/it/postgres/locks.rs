@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use attesto_core::{
-    ClientId, Event, Instant, KeyState, KeyUse, RevocationKind, Rotation, ThrottleLimits, UserId,
+    ClientId, Event, Instant, KeyState, KeyUse, RevocationKind, Rotation, SessionId, ThrottleLimits, UserId,
 };
 use attesto_store::{Began, Moved, Store, StoreError, ThrottleKeys, Write};
 
@@ -96,7 +96,7 @@ async fn what_is_used_or_begun_while_it_is_ended_waits_and_is_refused() {
     }
 }
 
-/// A lock is waited for a second, and that up to four times.
+/// A lock is waited for a second, and that again unless three have passed.
 #[tokio::test]
 async fn a_refresh_by_itself_outlasts_an_end_that_is_slow_and_not_one_that_hangs() {
     for (held, outcome) in [(1500, Some(Moved::LostRace)), (5500, None)] {
@@ -129,11 +129,7 @@ async fn a_refresh_by_itself_outlasts_an_end_that_is_slow_and_not_one_that_hangs
 async fn a_refresh_by_itself_does_not_outlast_a_table_that_is_locked() {
     let database = Arc::new(database().await);
     database.begin("s").await;
-    let locking = Arc::clone(&database);
-    let locked = tokio::task::spawn_blocking(move || {
-        locking.tamper("BEGIN; LOCK TABLE sessions IN SHARE MODE; SELECT pg_sleep(5.5); COMMIT");
-    });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let locked = while_locked(&database, "LOCK TABLE sessions IN SHARE MODE; SELECT pg_sleep(5.5)").await;
     let next = Rotation { rotated_at: NOW, ..rotation("s", 1, "next") };
     let store = &database.store;
     let refreshed = store.change(&mut store.expect_write(), move |change| change.rotate_session(&next)).await;
@@ -141,6 +137,36 @@ async fn a_refresh_by_itself_does_not_outlast_a_table_that_is_locked() {
     assert!(refused.contains("lock timeout"), "{refused}");
     assert!(!locked.is_finished());
     locked.await.unwrap();
+}
+
+/// Whoever finds a session is in no transaction that could wait for longer.
+#[tokio::test]
+async fn who_only_reads_outlasts_a_table_that_is_locked_for_a_while() {
+    let database = Arc::new(database().await);
+    database.begin("s").await;
+    let locked = while_locked(&database, "LOCK TABLE sessions; SELECT pg_sleep(2.5)").await;
+    let sid = SessionId("s".to_owned());
+    let found = database.store.find(move |read| read.find_standing(&sid)).await;
+    assert!(locked.is_finished() && found.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn who_migrates_waits_for_whoever_else_does_however_long() {
+    let database = Arc::new(database().await);
+    let turn = "UPDATE migration_turns SET turn = turn + 1; SELECT pg_sleep(7)";
+    let locked = while_locked(&database, turn).await;
+    assert_eq!(database.store.migrate().await.unwrap(), [""; 0]);
+    assert!(locked.is_finished());
+}
+
+/// Somebody who has run `sql` and is not finished.
+async fn while_locked(database: &Arc<Database>, sql: &str) -> tokio::task::JoinHandle<()> {
+    // What takes the constraints away is committed before.
+    let (locking, sql) = (Arc::clone(database), format!("COMMIT; BEGIN; {sql}; COMMIT"));
+    let locked = tokio::task::spawn_blocking(move || locking.tamper(&sql));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!locked.is_finished());
+    locked
 }
 
 /// Refreshes that overlap without end: each shares what an end has to hold.
