@@ -1,9 +1,9 @@
 //! The only code that contains queries.
 //!
-//! [`Store::read`] and [`Store::write`] take closures, one transaction each; only [`Write`] has verbs that change
-//! something, and [`Change`], which is one statement. A verb means one thing: `find_` may find nothing, `insert_` adds a row, `rotate_` and `keep_` change
-//! exactly one row or say that somebody else was first, `revoke_` ends something together with its feed record and
-//! its audit row, `list_` gives a page, `purge_` removes a batch of what has expired.
+//! [`Store::read`] and [`Store::write`] take closures, one transaction each; only [`Write`] has verbs that change something, and
+//! [`Change`], which is one statement. A verb means one thing: `find_` may find nothing, `insert_` adds a row, `rotate_` and
+//! `keep_` change exactly one row or say that somebody else was first, `revoke_` ends something together with its feed
+//! record and its audit row, `list_` gives a page, `purge_` removes a batch of what has expired.
 
 mod audit;
 mod audit_chain;
