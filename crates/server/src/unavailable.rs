@@ -4,7 +4,8 @@ use attesto_core::Line;
 use attesto_keyring::{SealBroken, SignError};
 use attesto_store::StoreError;
 
-/// The authority cannot answer now: nobody's fault but ours, and worth a retry. No session ended; if something was changed after all, the retry finds it so.
+/// The authority cannot answer now: nobody's fault but ours, and worth a retry. No session ended; if something was changed after
+/// all, the retry finds it so.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// The database did not do it.

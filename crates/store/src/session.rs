@@ -282,8 +282,7 @@ impl Change<'_> {
                 sessions::idle_expires_at.eq(next.idle_expires_at.as_millis()),
             ))
             .returning(sessions::generation);
-        let rotated: QueryResult<i64> = beside_ends!(self.connection, &next.sid, update);
-        Ok(if rotated.optional()?.is_some() { Moved::Yes } else { Moved::LostRace })
+        moved(beside_ends!(self.connection, &next.sid, update))
     }
 
     /// Notes the use of a refresh token that stays. It counts as the use of a successor: the grace of its predecessor,
@@ -300,9 +299,13 @@ impl Change<'_> {
                 sessions::idle_expires_at.eq(keep.idle_expires_at.as_millis()),
             ))
             .returning(sessions::generation);
-        let kept: QueryResult<i64> = beside_ends!(self.connection, &keep.access.sid, update);
-        Ok(if kept.optional()?.is_some() { Moved::Yes } else { Moved::LostRace })
+        moved(beside_ends!(self.connection, &keep.access.sid, update))
     }
+}
+
+/// By the generation of the row that changed.
+fn moved(generation: QueryResult<i64>) -> Result<Moved, StoreError> {
+    Ok(if generation.optional()?.is_some() { Moved::Yes } else { Moved::LostRace })
 }
 
 /// The last is the watermark of the whole authority.

@@ -205,7 +205,7 @@ impl Store {
     }
 
     /// Runs one statement that moves a session on, durable when it returns, for the write that was expected. On PostgreSQL it is a
-    /// transaction by itself.
+    /// transaction by itself, unless a pooler stands in between.
     pub async fn change<F>(&self, expected: &mut ExpectedWrite<'_>, change: F) -> Result<Moved, StoreError>
     where
         F: Fn(Change<'_>) -> Result<Moved, StoreError> + Send + 'static,

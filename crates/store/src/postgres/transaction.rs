@@ -71,12 +71,12 @@ pub(crate) fn change(
     let change = |connection: &mut AnyConnection| {
         change(Change { connection }).inspect_err(|cause| broke.set(broke.get() || is_closed(cause)))
     };
-    let (_, renewed) = with_patience(|_| on_one_that_works(pool, change))?;
-    if broke.get() && renewed == Moved::LostRace {
+    let (_, moved) = with_patience(|_| on_one_that_works(pool, change))?;
+    if broke.get() && moved == Moved::LostRace {
         // It may have lost against itself.
         return Err(StoreError::NotCommitted("the connection broke".to_owned()));
     }
-    Ok(renewed)
+    Ok(moved)
 }
 
 pub(crate) fn connection(pool: &Connections) -> Result<PooledConnection<Opener>, StoreError> {
