@@ -21,7 +21,8 @@ pub(crate) fn connections(
 ) -> Connections {
     Pool::builder()
         .max_size(size)
-        .min_idle(Some(1))
+        // Else each use of the last idle one has another opened, whether anybody needs it or not.
+        .min_idle(Some(0))
         .connection_timeout(patience)
         // A question before each use would take as long as the use. Whoever finds a broken one takes another.
         .test_on_check_out(false)

@@ -1,6 +1,7 @@
 //! What only PostgreSQL has.
 
 mod audit;
+mod connections;
 mod locks;
 mod named;
 
