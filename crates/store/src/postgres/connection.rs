@@ -122,4 +122,4 @@ pub(crate) fn unreachable(url: &PostgresUrl, cause: &impl ToString) -> OpenError
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,8 +12,9 @@ use crate::pool::{Connections, Opener};
 use crate::session::Moved;
 use crate::store::{Change, Read, Write};
 
-/// One consistent state for all queries. No statement takes longer than a request may.
-const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '5s'";
+/// One consistent state for all queries. No statement takes longer than a request may, waits for locks included.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '5s'; \
+                    SET LOCAL lock_timeout = 0";
 
 /// Every change is guarded, and what a decision rests on is locked before it is read.
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5s'; \
@@ -159,22 +160,14 @@ fn deserves_another_attempt(refused: &StoreError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use attesto_cluster::{Cluster, Programs};
-
     use super::*;
     use crate::postgres::connection::Door;
-    use crate::url::DatabaseUrl;
+    use crate::postgres::connection::tests::{cluster, parse};
 
     #[test]
     fn a_change_that_may_have_lost_against_itself_lost_against_nobody() {
-        let cluster = Cluster::start(&Programs::find().unwrap(), &[]).unwrap();
-        let Ok(DatabaseUrl::Postgres(url)) = DatabaseUrl::parse(&cluster.url("postgres"), Path::new("/"))
-        else {
-            panic!()
-        };
-        let (door, _) = Door::find(&url).unwrap();
+        let cluster = cluster();
+        let (door, _) = Door::find(&parse(&cluster.url("postgres"))).unwrap();
         let pool = crate::pool::connections(2, Duration::from_secs(1), move || door.open());
         for (then, outcome) in [(Moved::Yes, Some(Moved::Yes)), (Moved::LostRace, None)] {
             let breaks = Cell::new(true);

@@ -1,7 +1,5 @@
 //! How many connections there are.
 
-use std::time::Duration;
-
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
@@ -14,11 +12,10 @@ async fn who_does_one_thing_after_the_other_needs_one() {
     let named = Named::new();
     let mut beside = named.connect();
     let database = Database::at(Place::Postgres(named)).await;
-    for _ in 0..20 {
+    // Long enough for what is opened beside it to be there.
+    for _ in 0..300 {
         database.read(|read| read.find_watermark()).await;
     }
-    // What was opened beside it would be there by now.
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let ours = "(SELECT COUNT(*) FROM pg_stat_activity \
                 WHERE datname = current_database() AND application_name = 'attesto')";
     let count: i64 = diesel::select(diesel::dsl::sql::<BigInt>(ours)).get_result(&mut beside).unwrap();

@@ -66,6 +66,13 @@ impl Named {
         texts(&mut self.connect(), tables)
     }
 
+    /// Whether somebody is within `pg_sleep`.
+    pub(crate) fn has_sleeper(&self) -> bool {
+        let sleepers = "SELECT 'asleep' AS text FROM pg_stat_activity \
+                        WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        !texts(&mut self.connect(), sleepers).is_empty()
+    }
+
     pub(crate) fn connect(&self) -> PgConnection {
         PgConnection::establish(&self.scratch.url()).unwrap()
     }
